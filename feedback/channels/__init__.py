@@ -1,0 +1,40 @@
+"""One module a channel; this registry is the one line that a new channel adds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from feedback.channels.base import Channel as ChannelProtocol
+from feedback.channels.base import SourceStopped
+from feedback.vocabulary import Channel
+
+CHANNELS = {
+    "hackernews": "feedback.channels.hackernews.HackerNews",
+    "sample": "feedback.channels.sample.Sample",
+}
+
+
+def make_channel(name: str, config: Mapping[str, Any], team: frozenset[str]) -> ChannelProtocol:
+    """The channel called `name` for one source. Raises SourceStopped if there is none."""
+    if name not in CHANNELS:
+        raise SourceStopped(f'Channel "{name}" cannot be polled by this version.')
+    channel: ChannelProtocol = import_string(CHANNELS[name])(config, team=team)
+    return channel
+
+
+def can_reply(channel: str, source_channel: str) -> bool:
+    """Whether a reply to a post shown as `channel`, read by `source_channel`, can be sent for us.
+
+    Hacker News has no write API; what no module here can read, a person answers by hand.
+    """
+    if channel == Channel.HACKERNEWS or source_channel not in CHANNELS:
+        return False
+    return bool(import_string(CHANNELS[source_channel]).can_reply)
+
+
+def reply_page(channel: str, external_id: str) -> str:
+    """The page on which a person answers a post by hand, or an empty string."""
+    if channel == Channel.HACKERNEWS and external_id.isdigit():
+        return f"https://news.ycombinator.com/reply?id={external_id}"
+    return ""

@@ -1,0 +1,72 @@
+"""Evidence in the text: said, denied, imagined."""
+
+import pytest
+
+from triage.playbook import shipped
+from triage.severity import decide, evidence
+
+CALM = {"P0": 0.1, "P1": 0.2, "P2": 0.6, "P3": 0.1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "After the update I lost all my data.",
+        "I can see someone else's data in my account!",
+        "Your api key is visible in the page source.",
+        "The whole site is down for everyone here.",
+        "I was charged twice this month",
+        "If I press reload, everything is gone.",
+        "We got hacked through the webhook endpoint",
+    ],
+)
+def test_what_happened_is_evidence_of_a_p0(text):
+    assert evidence(text, shipped()).is_grave
+    severity, why = decide(CALM, evidence(text, shipped()), 0.5)
+    assert severity == "P0"
+    assert "is evidence of P0" in " ".join(why)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Luckily no data was lost.",
+        "I never lost my data, it is just slow.",
+        "What if it leaked my token?",
+        "It would be terrible if I lost all my data.",
+        "How do you handle data loss?",
+        "I am worried about a data breach.",
+        "Do you have a way to prevent data corruption",
+        "A data breach is not what happened here, relax: data loss was not the problem.",
+        "The colours are off.",
+    ],
+)
+def test_what_is_denied_or_imagined_is_none(text):
+    assert not evidence(text, shipped()).is_grave
+
+
+def test_a_p0_by_the_model_that_the_text_denies_is_lowered():
+    text = "Luckily no data was lost, but the export is odd."
+    severity, why = decide(
+        {"P0": 0.7, "P1": 0.1, "P2": 0.2, "P3": 0.0}, evidence(text, shipped()), 0.5
+    )
+    assert severity == "P2"
+    assert "denied or imagined" in " ".join(why)
+
+
+def test_evidence_that_the_model_does_not_believe_at_all_makes_a_p1():
+    unlikely = {"P0": 0.01, "P1": 0.09, "P2": 0.8, "P3": 0.1}
+    assert decide(unlikely, evidence("I lost my data", shipped()), 0.5)[0] == "P1"
+
+
+def test_a_probable_p0_wins_though_it_is_not_the_likeliest():
+    probable = {"P0": 0.4, "P1": 0.5, "P2": 0.1, "P3": 0.0}
+    assert decide(probable, evidence("", shipped()), 0.35)[0] == "P0"
+
+
+def test_words_inside_others_are_no_evidence():
+    assert not evidence("I unwiped the swiped screen, leakedness aside", shipped()).found
+
+
+def test_long_hostile_text_takes_bounded_time():
+    assert not evidence("no " * 200_000, shipped()).found

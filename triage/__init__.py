@@ -1,0 +1,1 @@
+"""What it means, who answers, by when."""

@@ -1,0 +1,196 @@
+"""The tables behind the queue: sources and their health, what was rejected, what goes out."""
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.paginator import InfinitePaginator
+
+from feedback.hints import hint
+from feedback.models import RejectedPost, Source
+from feedback.replay import replay
+from triage.models import OutboxEntry
+
+
+def code(value: Any) -> SafeString:
+    """A value as it is stored, escaped; Unfold's own way of drawing JSON needs inline styles."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    clean = text.encode("utf-8", "replace").decode("utf-8")  # JSON may hold half a character
+    return format_html('<pre class="t-code">{}</pre>', clean)
+
+
+class ReadOnly(ModelAdmin):
+    """A table that is looked at, never edited here."""
+
+    show_full_result_count = False
+    paginator = InfinitePaginator
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Source)
+class SourceAdmin(ReadOnly):
+    """Sources and their health; what they read is set in the playbook."""
+
+    list_display = ("name", "channel", "health", "last_polled_at", "next_poll_at", "last_error")
+    list_filter = ("channel",)
+    ordering = ("name",)
+    actions = ("poll_now",)
+    readonly_fields = (
+        "config_shown",
+        "cursor_shown",
+    )
+    fields = (
+        "name",
+        "channel",
+        "enabled",
+        "is_stopped",
+        "every",
+        "last_polled_at",
+        "next_poll_at",
+        "failures",
+        "last_error",
+        "config_shown",
+        "cursor_shown",
+    )
+
+    @display(
+        description="Health",
+        label={"Off": "info", "Stopped": "danger", "Failing": "warning", "Well": "success"},
+    )
+    def health(self, source: Source) -> str:
+        """One word for how a source does."""
+        if not source.enabled:
+            return "Off"
+        if source.is_stopped:
+            return "Stopped"
+        return "Failing" if source.failures else "Well"
+
+    @action(description="Poll now", permissions=["poll"])
+    def poll_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:
+        """Have the chosen sources polled at once; a stopped one tries again."""
+        enabled = sources.filter(enabled=True)
+        for pk in enabled.values_list("pk", flat=True):
+            hint("poll", pk)
+        count = enabled.update(next_poll_at=timezone.now(), is_stopped=False)
+        messages.success(request, f"{count} sources are polled now.")
+
+    def has_poll_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change sources may have them polled."""
+        return request.user.has_perm("feedback.change_source")
+
+    @display(description="Config")
+    def config_shown(self, source: Source) -> SafeString:
+        """The stored value."""
+        return code(source.config)
+
+    @display(description="Cursor")
+    def cursor_shown(self, source: Source) -> SafeString:
+        """The stored value."""
+        return code(source.cursor)
+
+
+@admin.register(RejectedPost)
+class RejectedPostAdmin(ReadOnly):
+    """Posts that could not be parsed, as they came, to be taken in again after a mend."""
+
+    list_display = ("external_id", "source", "error", "at", "resolved_at")
+    list_filter = ("channel",)
+    list_select_related = ("source",)
+    ordering = ("-pk",)
+    readonly_fields = ("raw_shown",)
+    fields = ("source", "channel", "external_id", "error", "at", "resolved_at", "raw_shown")
+    actions = ("take_in_again",)
+
+    @action(description="Take in again", permissions=["replay"])
+    def take_in_again(self, request: HttpRequest, posts: QuerySet[RejectedPost]) -> None:
+        """Parse the chosen posts again."""
+        new = still = 0
+        for source in Source.objects.filter(rejected__in=posts).distinct():
+            taken, failed = replay(source, posts)
+            new, still = new + taken.new, still + failed
+        messages.info(request, f"{new} were taken in, {still} still cannot be read.")
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change rejected posts may replay them."""
+        return request.user.has_perm("feedback.change_rejectedpost")
+
+    @display(description="As it came")
+    def raw_shown(self, post: RejectedPost) -> SafeString:
+        """The stored value."""
+        return code(post.raw)
+
+
+@admin.register(OutboxEntry)
+class OutboxAdmin(ReadOnly):
+    """Everything that leaves, and where it stands."""
+
+    list_display = (
+        "kind",
+        "item",
+        "channel",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "sent_at",
+        "error",
+    )
+    list_select_related = ("item",)
+    list_filter = ("state",)
+    ordering = ("-pk",)
+    readonly_fields = ("payload_shown",)
+    fields = (
+        "key",
+        "kind",
+        "item",
+        "channel",
+        "state",
+        "payload_shown",
+        "attempts",
+        "next_attempt_at",
+        "created_at",
+        "sent_at",
+        "error",
+    )
+
+    @display(description="Payload")
+    def payload_shown(self, entry: OutboxEntry) -> SafeString:
+        """The stored value."""
+        return code(entry.payload)
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    """Staff; a user whose name or group is a role of the playbook sees its items under Mine."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    """Teams; name a group like a role of the playbook."""

@@ -1,0 +1,268 @@
+"""The item page: the conversation, what was read, the promises, and the answer."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+
+from feedback.models import Item
+from feedback.vocabulary import Category, Closed, Sentiment, Severity, Topic
+from triage import moves, playbook, replies
+from triage.admin import queue
+from triage.conversation import last_reply
+from triage.models import Delivery, OutboxEntry
+from triage.playbook import Playbook
+from triage.playbook.schema import VARIABLES
+
+MESSAGES_SHOWN = 300
+HISTORY_SHOWN = 200
+
+
+@admin.register(Item)
+class ItemAdmin(ModelAdmin):
+    """The queue and its items; both pages are our own, on the admin's frame and permissions."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Items come in through intake alone."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Item | None = None) -> bool:
+        """Nothing that anyone said is lost."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """The admin's own, and one address for what people do to an item."""
+        act = self.admin_site.admin_view(require_POST(self.act))
+        return [
+            path("<int:pk>/act/<slug:name>/", act, name="feedback_item_act"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The queue, or with `rows` only its rows, or 204 where they have not changed."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        shown = queue.page(request)
+        if "rows" in request.GET:
+            return queue.rows_or_nothing(request, shown) or TemplateResponse(
+                request, "triage/queue_rows.html", {"page": shown}
+            )
+        context = self.admin_site.each_context(request) | {
+            "title": "Queue",
+            "page": shown,
+            "has_sample": queue.has_sample(),
+            "is_fullwidth": "1",
+        }
+        return TemplateResponse(request, "triage/queue.html", context)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """One item; a posted reply that is to be previewed comes here too."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        item = get_object_or_404(
+            Item.objects.select_related("author", "source", "taken_by", "reading"),
+            pk=_number(object_id),
+        )
+        context = self.admin_site.each_context(request) | _context(request, item)
+        context["may_change"] = self.has_change_permission(request)
+        context["is_fullwidth"] = "1"
+        return TemplateResponse(request, "triage/item.html", context)
+
+    def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Do what a person asked for; a conflict is told on the page."""
+        if not self.has_change_permission(request) or name not in ACTS:
+            raise PermissionDenied
+        item = get_object_or_404(Item.objects.select_related("source", "author"), pk=pk)
+        if "preview" in request.POST:
+            return self.change_view(request, str(pk))
+        try:
+            said = ACTS[name](item, request)
+        except (moves.Conflict, ValueError) as error:
+            messages.error(request, str(error))
+            if name == "reply":  # what was written stays on the page
+                return self.change_view(request, str(pk))
+        else:
+            messages.success(request, said)
+        page = reverse("admin:feedback_item_change", args=[pk])
+        return HttpResponseRedirect(page + queue.back(request))
+
+
+def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
+    rules = playbook.current()
+    conversation = list(
+        item.messages.select_related("author", "posted_by", "delivery").defer("raw")[
+            :MESSAGES_SHOWN
+        ]
+    )
+    clocks = list(item.clocks.all())
+    latest = last_reply(item)
+    preview = _text(request) if "preview" in request.POST else ""
+    back = queue.back(request)
+    before, after = queue.neighbours(request, item)
+    return {
+        "title": f"{item.get_channel_display()}: {item.title or item.first_words}"[:80],
+        "item": item,
+        "reading": getattr(item, "reading", None),
+        "conversation": conversation,
+        "context_lines": [line for line in item.context.splitlines() if line.strip()],
+        "clocks": clocks,
+        "due_at": queue.due_at(item.urgency) if item.is_open else None,
+        "history": list(item.history.select_related("by").order_by("-at", "-id")[:HISTORY_SHOWN]),
+        "responder": rules.roles.get(item.responder),
+        "roles": rules.roles.items(),
+        "back": back,
+        "back_query": back.removeprefix("?"),
+        "queue_url": reverse("admin:feedback_item_changelist") + back,
+        "previous_url": _page(before, back),
+        "next_url": _page(after, back),
+        "template": (request.POST or request.GET).get("template", ""),
+        "templates": _templates(item, rules),
+        "draft": _draft(request, item, rules),
+        "preview": preview,
+        "token": request.POST.get("token") or uuid4().hex,
+        # A preview has shown nothing new; a refused reply has: the person now sees the newest.
+        "seen": request.POST.get("seen") if preview else (latest.pk if latest else 0),
+        "by_hand": replies.is_by_hand(item),
+        "reply_url": replies.reply_url(item),
+        "corrections": [
+            ("category", "Category", Category.choices, item.category),
+            ("severity", "Severity", [("", "—"), *Severity.choices], item.severity),
+            ("sentiment", "Sentiment", Sentiment.choices, item.sentiment),
+            ("topic", "Topic", Topic.choices, item.topic),
+        ],
+        "closings": Closed.choices,
+    }
+
+
+def _page(pk: int | None, back: str) -> str:
+    return reverse("admin:feedback_item_change", args=[pk]) + back if pk else ""
+
+
+def _templates(item: Item, rules: Playbook) -> list[dict[str, Any]]:
+    """The playbook's templates, filled; those that suit the item come first."""
+    rows = [
+        {
+            "slug": slug,
+            "title": template.title,
+            "suits": item.category in template.categories,
+            "text": replies.fill(template.text, item, rules).strip(),
+        }
+        for slug, template in rules.templates.items()
+    ]
+    return sorted(rows, key=lambda row: not row["suits"])
+
+
+def _draft(request: HttpRequest, item: Item, rules: Playbook) -> str:
+    if request.method == "POST":
+        return _text(request)
+    template = rules.templates.get(request.GET.get("template", ""))
+    return replies.fill(template.text, item, rules).strip() if template else ""
+
+
+def _take(item: Item, request: HttpRequest) -> str:
+    moves.take(item, request.user)  # type: ignore[arg-type]
+    return "It is yours."
+
+
+def _assign(item: Item, request: HttpRequest) -> str:
+    responder = request.POST.get("responder", "")
+    moves.assign(item, responder, request.user)  # type: ignore[arg-type]
+    return f"Given to {responder}." if responder else "Anyone may answer it now."
+
+
+def _note(item: Item, request: HttpRequest) -> str:
+    moves.add_note(item, _text(request), request.user)  # type: ignore[arg-type]
+    return "Note kept; only staff can see it."
+
+
+def _close(item: Item, request: HttpRequest) -> str:
+    moves.close(item, request.POST.get("as", ""), request.user)  # type: ignore[arg-type]
+    return "Closed."
+
+
+def _reopen(item: Item, request: HttpRequest) -> str:
+    moves.reopen(item, request.user)  # type: ignore[arg-type]
+    return "Back in the queue."
+
+
+def _spam(item: Item, request: HttpRequest) -> str:
+    moves.mark_spam(item, request.user)  # type: ignore[arg-type]
+    return "Marked as spam."
+
+
+def _correct(item: Item, request: HttpRequest) -> str:
+    values = {name: request.POST[name] for name in moves.CORRECTABLE if name in request.POST}
+    moves.correct(item, request.user, **values)  # type: ignore[arg-type]
+    return "The reading is as you say; responder and clocks follow it."
+
+
+def _reply(item: Item, request: HttpRequest) -> str:
+    text = _text(request)
+    for name in replies.VARIABLE.findall(text):
+        if name in VARIABLES:
+            raise ValueError(f"Fill in {{{name}}} first, or take it out.")
+    entry = replies.send(
+        item,
+        text,
+        request.user,  # type: ignore[arg-type]
+        token=request.POST.get("token", "")[:40],
+        seen=_number(request.POST.get("seen", "")),
+        template=request.POST.get("template", "")[:60],
+    )
+    if entry.state == Delivery.BY_HAND:
+        return "Ready to be posted by hand: copy it, post it, then say so below."
+    return "Sent to the outbox."
+
+
+def _entry(item: Item, request: HttpRequest) -> OutboxEntry:
+    return get_object_or_404(item.outbox, pk=_number(request.POST.get("entry", "")))
+
+
+def _text(request: HttpRequest) -> str:
+    """What was written, with the line ends that everybody else uses."""
+    return request.POST.get("text", "").replace("\r\n", "\n")
+
+
+def _number(text: str) -> int:
+    """A row's number as an address or a form names it; 0, which no row has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _posted(item: Item, request: HttpRequest) -> str:
+    replies.mark_posted(_entry(item, request), request.user)  # type: ignore[arg-type]
+    return "Marked as posted; the next poll will meet it in the thread."
+
+
+def _cancel(item: Item, request: HttpRequest) -> str:
+    replies.cancel(_entry(item, request), request.user)  # type: ignore[arg-type]
+    return "Taken back; nothing was posted."
+
+
+ACTS: dict[str, Callable[[Item, HttpRequest], str]] = {
+    "take": _take,
+    "assign": _assign,
+    "note": _note,
+    "close": _close,
+    "reopen": _reopen,
+    "spam": _spam,
+    "correct": _correct,
+    "reply": _reply,
+    "posted": _posted,
+    "cancel": _cancel,
+}

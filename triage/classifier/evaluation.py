@@ -1,0 +1,150 @@
+"""Readings of a labelled file against its labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from triage.classifier import scoring
+from triage.classifier.labels import ALIASES, CATEGORIES, SEVERITIES
+from triage.classifier.reader import Reader, Reading
+from triage.classifier.rows import text_of
+from triage.playbook import Playbook
+from triage.severity import decide, evidence
+
+CHUNK = 1_000  # texts that are read before progress is told
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How labels are compared: restricted to some, one folded into another, meaned by group."""
+
+    labels: tuple[str, ...] = ()
+    folds: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One row with what was read of it."""
+
+    row: Mapping[str, Any]
+    reading: Reading
+    category: str
+    confidence: float
+    severity: str
+    severity_confidence: float
+
+
+def evaluate(
+    rows: Sequence[Mapping[str, Any]],
+    reader: Reader,
+    playbook: Playbook,
+    options: Options,
+    progress: Any = None,
+) -> dict[str, Any]:
+    """The figures of `manage.py evaluate` for these rows."""
+    scored: list[Scored] = []
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        readings = reader.read([text_of(dict(row)) for row in chunk], playbook)
+        scored += [
+            _scored(row, reading, reader, playbook, options)
+            for row, reading in zip(chunk, readings, strict=True)
+        ]
+        if progress:
+            progress(len(scored), len(rows))
+    found = _heads(scored, options)
+    if options.group:
+        found["groups"] = _groups(scored, options)
+    return found
+
+
+def _scored(
+    row: Mapping[str, Any], reading: Reading, reader: Reader, playbook: Playbook, options: Options
+) -> Scored:
+    category, confidence = _choice(reading, options)
+    text = text_of(dict(row))
+    words = f"{text.title}\n{text.text}"
+    grade, _ = decide(
+        reading.scores["severity"], evidence(words, playbook), reader.card["p0_threshold"]
+    )
+    return Scored(
+        row, reading, category, confidence, grade, max(reading.scores["severity"].values())
+    )
+
+
+def _choice(reading: Reading, options: Options) -> tuple[str, float]:
+    """The category among those allowed, with its share of their probability."""
+    if not options.labels and not options.folds:
+        return reading.category, reading.confidence
+    summed: dict[str, float] = {}
+    for name, score in reading.scores["category"].items():
+        folded = options.folds.get(name, name)
+        if not options.labels or folded in options.labels:
+            summed[folded] = summed.get(folded, 0.0) + score
+    best = max(summed, key=lambda name: summed[name])
+    return best, summed[best] / (sum(summed.values()) or 1.0)
+
+
+def _label(scored: Scored, head: str, options: Options) -> str:
+    value = scored.row.get(head)
+    if not isinstance(value, str) or not value:
+        return ""
+    value = ALIASES.get(value, value)
+    if head == "category":
+        value = options.folds.get(value, value)
+        if options.labels and value not in options.labels:
+            return ""
+        return value if value in CATEGORIES or options.folds else ""
+    return value
+
+
+def _heads(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
+    found: dict[str, Any] = {"n": len(scored)}
+    for head in ("category", "sentiment", "topic"):
+        rows = [(one, label) for one in scored if (label := _label(one, head, options))]
+        if rows:
+            found[head] = scoring.classes(
+                [label for _, label in rows],
+                [_read(one, head) for one, _ in rows],
+                [_sure(one, head) for one, _ in rows],
+            )
+    graded = [one for one in scored if one.row.get("severity") in SEVERITIES]
+    if graded:
+        found["severity"] = scoring.severity(
+            [str(one.row["severity"]) for one in graded],
+            [one.severity for one in graded],
+            [one.severity_confidence for one in graded],
+            [one.row.get("severity") == "P0" for one in scored],
+            [one.reading.severity == "P0" for one in scored],
+        )
+    twins = {
+        str(one.row["id"]): [str(twin) for twin in one.row.get("duplicates") or []]
+        for one in scored
+        if "id" in one.row
+    }
+    if any(twins.values()):
+        embeddings = np.stack([one.reading.embedding for one in scored])
+        ids = [str(one.row.get("id", position)) for position, one in enumerate(scored)]
+        found["duplicates"] = scoring.duplicates(ids, twins, embeddings)
+    return found
+
+
+def _read(one: Scored, head: str) -> str:
+    return one.category if head == "category" else str(getattr(one.reading, head))
+
+
+def _sure(one: Scored, head: str) -> float:
+    return one.confidence if head == "category" else max(one.reading.scores[head].values())
+
+
+def _groups(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
+    by: dict[str, list[Scored]] = {}
+    for one in scored:
+        by.setdefault(str(one.row.get(options.group)), []).append(one)
+    figures = {name: _heads(rows, options) for name, rows in sorted(by.items())}
+    means = [row["category"]["macro_f1"] for row in figures.values() if "category" in row]
+    mean = round(float(np.mean(means)), 4) if means else None
+    return {"by": figures, "mean_macro_f1": mean}

@@ -1,0 +1,84 @@
+"""What the encoder reads of a post: its context and the author's own words, as token ids."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+CONTEXT_TOKENS = 40
+HEAD_TOKENS = 112
+TAIL_TOKENS = 32
+HEAD_CHARACTERS = 4_000
+TAIL_CHARACTERS = 1_000
+
+_FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_QUOTE = re.compile(r"^[ \t]*>+(?![<>=]).*$", re.MULTILINE)
+_FRAME = re.compile(
+    r"^\s*(?:at\s+\S+.*[:(]\d+.*|File \".*\", line \d+.*|\S+\.\w+:\d+(?::\d+)?.*)$", re.MULTILINE
+)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_URL = re.compile(r"https?://\S+|www\.\S+")
+_HANDLE = re.compile(r"(?<![\w@])@\w+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_LONG_RUN = re.compile(r"(\S)\1{9,}")
+_EMPTY_FIELD = re.compile(r"^_?No response_?$", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """One text to be read; `context` has lines such as `story: …`, or is a bare title."""
+
+    text: str
+    title: str = ""
+    context: str = ""
+    channel: str = ""
+
+
+def own_words(text: str) -> str:
+    """The author's own prose: quotes, code and stack frames cut, unless nothing else is there."""
+    text = _CONTROL.sub(" ", bounded(text).encode("utf-8", "replace").decode())
+    kept = _QUOTE.sub(" ", _COMMENT.sub(" ", _FENCE.sub(" [code] ", text)))
+    kept = _EMPTY_FIELD.sub(" ", _FRAME.sub(" ", kept))
+    return kept.strip() if re.search(r"\w", kept.replace("[code]", "")) else text.strip()
+
+
+def bounded(text: str) -> str:
+    """The beginning and the end of a text that is too long to be read whole."""
+    if len(text) <= HEAD_CHARACTERS + TAIL_CHARACTERS:
+        return text
+    return f"{text[:HEAD_CHARACTERS]}\n{text[-TAIL_CHARACTERS:]}"
+
+
+def prepared(text: Text) -> tuple[str, str]:
+    """Context and body as the encoder was trained on them: links and handles made alike."""
+    body = own_words(text.text)
+    title = own_words(text.title[:500])
+    if title and not body.casefold().startswith(title.casefold()):
+        body = f"{title}\n{body}"
+    return _alike(own_words(text.context[:1_000])), _alike(body)
+
+
+def _alike(text: str) -> str:
+    text = _HANDLE.sub("@user", _URL.sub("http", text))
+    return " ".join(_LONG_RUN.sub(r"\1\1\1", text).split())
+
+
+def encode(tokenizer: Any, texts: Sequence[Text]) -> list[list[int]]:
+    """Token ids of each text: [CLS] context [SEP] body [SEP], its middle cut if it is too long."""
+    if not texts:
+        return []
+    pairs = [prepared(text) for text in texts]
+    options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
+    contexts = tokenizer([context for context, _ in pairs], **options)["input_ids"]
+    bodies = tokenizer([body for _, body in pairs], **options)["input_ids"]
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return [
+        [cls, *context[:CONTEXT_TOKENS], sep, *_cut(body), sep]
+        for context, body in zip(contexts, bodies, strict=True)
+    ]
+
+
+def _cut(ids: list[int]) -> list[int]:
+    if len(ids) <= HEAD_TOKENS + TAIL_TOKENS:
+        return ids
+    return ids[:HEAD_TOKENS] + ids[-TAIL_TOKENS:]

@@ -1,0 +1,1 @@
+"""From base weights and labelled data to the shipped model; needs the `train` extra."""

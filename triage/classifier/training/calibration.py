@@ -1,0 +1,47 @@
+"""What is fitted on held-out rows after training: temperatures, and the threshold of P0."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from triage.classifier.labels import CATEGORIES, SENTIMENTS, SEVERITIES, TOPICS
+from triage.classifier.reader import Reader
+from triage.classifier.rows import text_of
+
+NAMES = {
+    "category": CATEGORIES,
+    "sentiment": SENTIMENTS,
+    "severity": SEVERITIES,
+    "topic": TOPICS,
+}
+P0_RECALL = 0.85  # what the threshold aims at; a missed P0 costs more than a false one
+
+
+def fit(reader: Reader, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Temperatures by head (Guo et al., 2017) and the P0 threshold, for the model's card."""
+    temperatures = {head: _temperature(reader, rows, head) for head in NAMES}
+    return {"temperatures": temperatures, "p0_threshold": _p0_threshold(reader, rows)}
+
+
+def _temperature(reader: Reader, rows: Sequence[Mapping[str, Any]], head: str) -> float:
+    labelled = [row for row in rows if row.get(head) in NAMES[head]]
+    found = reader.outputs([text_of(dict(row)) for row in labelled])[head]
+    log = np.log(np.clip(found, 1e-9, 1.0))
+    truth = np.array([NAMES[head].index(row[head]) for row in labelled])
+
+    def loss(temperature: float) -> float:
+        scaled = log / temperature
+        total = np.log(np.exp(scaled).sum(axis=1))
+        return float((total - scaled[np.arange(len(truth)), truth]).mean())
+
+    return round(float(min(np.arange(0.5, 2.5, 0.05), key=loss)), 2)
+
+
+def _p0_threshold(reader: Reader, rows: Sequence[Mapping[str, Any]]) -> float:
+    """The highest threshold at which enough of the bugs that are P0 are read as P0."""
+    bugs = [row for row in rows if row.get("severity") in SEVERITIES]
+    found = reader.outputs([text_of(dict(row)) for row in bugs])["severity"][:, 0]
+    of_p0 = sorted(found[[row["severity"] == "P0" for row in bugs]])
+    missed = int(len(of_p0) * (1 - P0_RECALL))
+    return round(float(np.clip(of_p0[missed] if of_p0 else 0.4, 0.2, 0.5)), 2)

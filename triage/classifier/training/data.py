@@ -1,0 +1,178 @@
+"""Labelled rows as training examples, split by where they come from.
+
+A row teaches each head for which it has a label. `candidates` are the categories that its data
+set could have chosen from: an issue tracker that only knows bug, feature and question says
+nothing on praise, and its "question" may be our "setup".
+"""
+
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from triage.classifier.labels import ALIASES, CATEGORIES, SENTIMENTS, SEVERITIES, TOPICS
+from triage.classifier.texts import Text
+
+ISSUE_LABELS = {"bug": {"bug"}, "feature": {"feature"}, "question": {"question", "setup"}}
+HELD_OUT = 0.1  # share of the products of real posts that are kept for evaluation
+FEW_PRODUCTS = ("email", "forum")
+SALT = "83:"  # chosen so that every channel and category is among what is held out
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text with what it teaches; a head without a label has -1."""
+
+    text: Text
+    categories: frozenset[int] = frozenset()
+    candidates: frozenset[int] = frozenset(range(len(CATEGORIES)))
+    also: frozenset[int] | None = None
+    sentiment: int = -1
+    severity: int = -1
+    topic: int = -1
+    weight: float = 1.0
+    holds_embedding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often each set is seen, and how much of it."""
+
+    real_epochs: int = 4
+    severe_epochs: int = 6
+    issue_epochs: int = 2
+    tweets: int = 11_000
+    developers: int = 3_000
+    older: int = 4_000
+    without_context: float = 0.0  # share of the times that a real post is seen alone
+    pace: float = 1.0  # of the learning rates
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a JSON Lines file, gzip'd or not."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def is_held_out(row: dict[str, Any]) -> bool:
+    """Whether a real post is kept for evaluation: about a tenth, cut by product.
+
+    Posts without a known product, and those of sets with few products (mails, forums, the
+    severity set), stand for themselves.
+    """
+    has_group = row.get("product") and "topic" in row and row["channel"] not in FEW_PRODUCTS
+    group = row["product"] if has_group else row["id"]
+    return hashlib.sha256(f"{SALT}{group}".encode()).digest()[0] < HELD_OUT * 256
+
+
+# First everything as it is; then, slower, mostly real posts, most of them without their context:
+# a story's title must not decide what its comments are.
+STAGES = (
+    Plan(),
+    Plan(
+        real_epochs=2,
+        severe_epochs=2,
+        issue_epochs=1,
+        tweets=2_000,
+        developers=0,
+        older=0,
+        without_context=0.6,
+        pace=0.4,
+    ),
+)
+
+
+def examples(folder: Path, plan: Plan, seed: int) -> list[Example]:
+    """Everything that one run sees, epochs included, in random order."""
+    rng = random.Random(seed)
+    seen: list[Example] = []
+    real = [
+        _real(row) for row in rows(folder / "feedback_real_train.jsonl.gz") if not is_held_out(row)
+    ]
+    severe = [
+        _real(row) for row in rows(folder / "severity_real_train.jsonl.gz") if not is_held_out(row)
+    ]
+    issues = [_issue(row) for row in rows(folder / "nlbse24_train.jsonl.gz")]
+    for example in real * plan.real_epochs + severe * plan.severe_epochs:
+        is_alone = rng.random() < plan.without_context
+        seen.append(_alone(example) if is_alone else example)
+    seen += issues * plan.issue_epochs
+    tweets = [_tweet(row) for row in rows(folder / "semeval_sentiment_train.jsonl.gz")]
+    developers = [
+        _tweet(row) for row in rows(folder / "dev_sentiment_train.jsonl.gz") if row.get("sentiment")
+    ]
+    older = [
+        _older(row) for row in rows(folder / "feedback_category_train.jsonl.gz") if row["category"]
+    ]
+    seen += rng.sample(tweets, min(plan.tweets, len(tweets)))
+    seen += rng.sample(developers, min(plan.developers, len(developers)))
+    seen += rng.sample(older, min(plan.older, len(older)))
+    rng.shuffle(seen)
+    return seen
+
+
+def _alone(example: Example) -> Example:
+    """A post without its context, so that a story's title does not decide what its comments are."""
+    return replace(example, text=replace(example.text, context=""))
+
+
+def text_of(row: dict[str, Any]) -> Text:
+    """A row's text, title and context, whichever it has."""
+    return Text(
+        text=row.get("text") or row.get("body") or "",
+        title=row.get("title") or "",
+        context=row.get("context") or "",
+        channel=row.get("channel") or "",
+    )
+
+
+def _index(names: tuple[str, ...], value: str | None) -> int:
+    value = ALIASES.get(value or "", value)
+    return names.index(value) if value in names else -1
+
+
+def _real(row: dict[str, Any]) -> Example:
+    main = _index(CATEGORIES, row["category"])
+    others = {_index(CATEGORIES, name) for name in row.get("also") or []}
+    return Example(
+        text=text_of(row),
+        categories=frozenset({main}),
+        also=frozenset(others | {main}) if "also" in row else None,
+        sentiment=_index(SENTIMENTS, row.get("sentiment")),
+        severity=_index(SEVERITIES, row.get("severity")),
+        topic=_index(TOPICS, row.get("topic")),
+        weight=1.0 if row.get("clear", True) else 0.6,
+        holds_embedding=True,
+    )
+
+
+def _issue(row: dict[str, Any]) -> Example:
+    label = row.get("category") or row["label"]
+    names = ISSUE_LABELS[label]
+    candidates = set().union(*ISSUE_LABELS.values())
+    return Example(
+        text=text_of(row),
+        categories=frozenset(CATEGORIES.index(name) for name in names),
+        candidates=frozenset(CATEGORIES.index(name) for name in candidates),
+        holds_embedding=True,
+    )
+
+
+def _tweet(row: dict[str, Any]) -> Example:
+    return Example(text=text_of(row), sentiment=_index(SENTIMENTS, row["sentiment"]))
+
+
+def _older(row: dict[str, Any]) -> Example:
+    category = _index(CATEGORIES, row["category"])
+    return Example(
+        text=text_of(row),
+        categories=frozenset({category}),
+        sentiment=_index(SENTIMENTS, row.get("sentiment")),
+        weight=0.4,
+    )

@@ -1,0 +1,73 @@
+"""What the classifier makes of texts, as JSON lines."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.utils import Error
+
+from triage.classifier import ModelError, Reading, Text, get_reader
+from triage.classifier.rows import BadFile, read_rows, text_of
+from triage.playbook import Playbook, current, shipped
+
+CHUNK = 256
+
+
+class Command(BaseCommand):
+    help = (
+        "Read texts and print one JSON object a line. Examples: manage.py classify 'It crashes'; "
+        "manage.py classify --input posts.jsonl (lines {id, text, title?, context?, channel?})"
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("text", nargs="?", metavar="TEXT")
+        parser.add_argument("--input", metavar="FILE.jsonl", help="- is standard input")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if (options["text"] is None) == (options["input"] is None):
+            raise CommandError("Give either a TEXT or --input FILE.jsonl.", returncode=2)
+        try:
+            reader, rules = get_reader(), rules_in_force()
+            rows = _rows(options)
+            while chunk := list(islice(rows, CHUNK)):
+                readings = reader.read([text for _, text in chunk], rules)
+                for (name, _), reading in zip(chunk, readings, strict=True):
+                    self.stdout.write(json.dumps(as_json(name, reading), ensure_ascii=False))
+        except (BadFile, ModelError) as error:
+            raise CommandError(str(error), returncode=2) from None
+
+
+def _rows(options: dict[str, Any]) -> Iterator[tuple[Any, Text]]:
+    if options["text"] is not None:
+        yield None, Text(text=options["text"])
+        return
+    for number, row in enumerate(read_rows(options["input"]), 1):
+        yield row.get("id", number), text_of(row)
+
+
+def rules_in_force() -> Playbook:
+    """The playbook in force; the shipped one where there is no database yet."""
+    try:
+        return current()
+    except Error:
+        return shipped()
+
+
+def as_json(name: Any, reading: Reading) -> dict[str, Any]:
+    """A reading as scripts see it."""
+    return {
+        "id": name,
+        "category": reading.category,
+        "also": list(reading.also),
+        "sentiment": reading.sentiment,
+        "severity": reading.severity,
+        "topic": reading.topic,
+        "language": reading.language,
+        "confidence": reading.confidence,
+        "trusted": reading.trusted,
+        "why": list(reading.why),
+    }

@@ -1,0 +1,55 @@
+"""Who answers, steered by the playbook's subjects: what a team adds there needs no retraining."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from triage.playbook import Playbook
+
+PULL = 3.0  # by how much a subject that is named multiplies its topic's probability
+NAMED_AT_MOST = 3  # words of one topic that count
+
+
+def steer(
+    text: str, scores: Mapping[str, float], playbook: "Playbook | None"
+) -> tuple[str, list[str]]:
+    """The topic of a text and, where a subject decided it, the reason.
+
+    `scores`: the model's probability of each topic.
+    """
+    by_model = max(scores, key=lambda name: scores[name])
+    if playbook is None:
+        return by_model, []
+    named = _named(text.casefold(), playbook)
+    pulled = {
+        topic: score * PULL ** min(len(named.get(topic, [])), NAMED_AT_MOST)
+        for topic, score in scores.items()
+    }
+    topic = max(pulled, key=lambda name: pulled[name])
+    if topic == by_model:
+        return topic, []
+    words = ", ".join(f"\u201c{word}\u201d" for word in named[topic][:NAMED_AT_MOST])
+    return topic, [f"topic {topic}: it names {words}"]
+
+
+def _named(text: str, playbook: "Playbook") -> dict[str, list[str]]:
+    """The words of the playbook's subjects that stand in a text, by topic."""
+    found: dict[str, list[str]] = {}
+    words = tuple(
+        (word.casefold(), str(subject.topic))
+        for subject in playbook.subjects.values()
+        for word in subject.words
+    )
+    pattern, topics = _pattern(words)
+    for word in dict.fromkeys(pattern.findall(text)):
+        found.setdefault(topics[word], []).append(word)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _pattern(words: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], dict[str, str]]:
+    longest_first = sorted((word for word, _ in words), key=len, reverse=True)
+    alternatives = "|".join(map(re.escape, longest_first)) or r"(?!)"
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)"), dict(words)

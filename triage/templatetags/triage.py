@@ -1,0 +1,111 @@
+"""Filters of the pages. What came in from outside is escaped by `format_html` alone."""
+
+import re
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from feedback.models import HistoryEntry, Message
+from triage.models import ClockKind
+
+register = template.Library()
+
+URL = re.compile(r"""https?://[^\s<>"'`]*[^\s<>"'`.,;:!?)\]}]""")
+FENCE = re.compile(r"^ {0,3}```[^\n`]*\n(.*?)^ {0,3}```[ \t]*\n?", re.DOTALL | re.MULTILINE)
+LINK = '<a href="{0}" target="_blank" rel="noopener nofollow ugc">{0}</a>'
+EVENTS = {
+    "triaged": "Read and routed",
+    "answered": "Our reply is in the thread",
+    "author_wrote": "The author wrote again",
+    "taken": "Took it",
+    "assigned": "Assigned",
+    "note_added": "Left a note",
+    "closed": "Closed",
+    "reopened": "Opened again",
+    "marked_spam": "Marked as spam",
+    "corrected": "Corrected the reading",
+    "confirmed": "Confirmed the reading",
+    "reply_sent": "Wrote a reply",
+    "posted_by_hand": "Posted the reply by hand",
+    "reply_cancelled": "Took the reply back",
+    "clock_warning": "Clock is running out",
+    "clock_breached": "Clock ran out",
+}
+
+
+@register.filter
+def said(text: str) -> SafeString:
+    """What somebody wrote, escaped; its web addresses as links, its code as code."""
+    parts = FENCE.split(text)  # prose and code in turn
+    drawn = [
+        format_html("<pre>{}</pre>", part.strip("\n")) if number % 2 else _linked(part)
+        for number, part in enumerate(parts)
+    ]
+    return format_html_join("", "{}", ((part,) for part in drawn))
+
+
+def _linked(text: str) -> SafeString:
+    """Prose with links that lend no credit and do not reach back."""
+    parts, end = [], 0
+    for match in URL.finditer(text):
+        parts += [text[end : match.start()], format_html(LINK, match[0])]
+        end = match.end()
+    return format_html_join("", "{}", ((part,) for part in [*parts, text[end:]]))
+
+
+@register.filter
+def web(url: str | None) -> str:
+    """An address if it leads to the web, else nothing: `javascript:` is no link."""
+    return url if url and url.startswith(("https://", "http://")) else ""
+
+
+@register.filter
+def who(message: Message) -> str:
+    """Who wrote a message: our user, or the person outside."""
+    if message.posted_by:
+        return message.posted_by.get_full_name() or message.posted_by.get_username()
+    if message.author:
+        return message.author.name or message.author.handle
+    return "Our team" if message.ours else "Unknown"
+
+
+@register.filter
+def words(value: str) -> str:
+    """A key as a reader sees it."""
+    return value.replace("_", " ")
+
+
+@register.filter
+def event(entry: HistoryEntry) -> str:
+    """What a line of the history says happened."""
+    return EVENTS.get(entry.event, words(entry.event).capitalize())
+
+
+@register.filter
+def detail(entry: HistoryEntry) -> str:
+    """The particulars of a line of the history, in a few words."""
+    facts = entry.detail if isinstance(entry.detail, dict) else {}
+    match entry.event:
+        case "clock_warning" | "clock_breached":
+            kind = str(facts.get("clock", ""))
+            return dict(ClockKind.choices).get(kind, kind)
+        case "assigned":
+            return f"{facts.get('was') or 'anyone'} → {facts.get('now') or 'anyone'}"
+        case "corrected":
+            pairs = {name: pair for name, pair in facts.items() if isinstance(pair, list)}
+            return ", ".join(f"{n}: {a or '—'} → {b or '—'}" for n, (a, b) in pairs.items())
+        case "closed":
+            return words(str(facts.get("as", "")))
+        case "triaged":
+            read = (facts.get("category"), facts.get("severity"), facts.get("responder"))
+            return ", ".join(str(part) for part in read if part)
+        case "reply_sent":
+            return str(facts.get("template", ""))
+    return ""
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """A share as a whole percentage."""
+    return "" if share is None else f"{share:.0%}"

@@ -1,0 +1,1 @@
+"""The admin's looks: what makes Unfold run under a strict Content-Security-Policy."""
