@@ -19,7 +19,7 @@ SMOOTHING = 0.05
 TOKENS = 3_000  # of one batch, padding included
 POOL = 1_500  # examples that are sorted by length together
 WEIGHTS = {"category": 1.0, "also": 0.3, "sentiment": 0.8, "severity": 0.6, "topic": 0.4}
-HOLD = 2.0  # weight of the embedding's distance from the frozen encoder's
+HOLD = 1.5  # weight of the embedding's distance from the frozen encoder's
 BALANCE = 0.5
 CHECKPOINT_SECONDS = 300
 
@@ -33,13 +33,12 @@ def train(
     seed: int,
     checkpoint: Path,
     say: Callable[[str], None],
-    pace: float = 1.0,
 ) -> None:
     """Train in place, with progress and a checkpoint every few minutes."""
     torch.manual_seed(seed)
     held = _frozen_embeddings(network, encoded, say)
     batches = list(_batches(encoded, random.Random(seed)))
-    optimiser, schedule = _optimiser(network, len(batches), pace)
+    optimiser, schedule = _optimiser(network, len(batches))
     balance = _balance([example for example, _ in encoded])
     network.train()
     began = saved = time.monotonic()
@@ -79,13 +78,14 @@ def _batches(encoded: Sequence[Encoded], rng: random.Random) -> Iterator[list[En
 
 
 def _optimiser(
-    network: Network, steps: int, pace: float
+    network: Network, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     encoder = [p for p in network.encoder.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         [
-            {"params": encoder, "lr": ENCODER_RATE * pace},
-            {"params": network.heads.parameters(), "lr": HEAD_RATE * pace},
+            {"params": encoder, "lr": ENCODER_RATE},
+            {"params": network.heads.parameters(), "lr": HEAD_RATE},
+            {"params": network.embedder.parameters(), "lr": HEAD_RATE},
         ],
         weight_decay=0.01,
     )

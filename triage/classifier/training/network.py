@@ -10,13 +10,16 @@ from transformers import AutoModel
 from triage.classifier.labels import CATEGORIES, HEADS
 
 HIDDEN = 192
+MIDDLE = 3  # the layer whose mean the embedding may use beside the last one's
 
 
 class Network(nn.Module):
     """MiniLM with one pass for everything.
 
-    The embedding (duplicates, similar items) is the mean over tokens, which training holds near
-    the frozen encoder's; the heads read it beside the [CLS] vector, which is theirs to shape.
+    The heads read the [CLS] vector and the mean over tokens. The embedding (duplicates, similar
+    items) is a projection of the means of the last and of a middle layer, taught to stay near the
+    embedding of the encoder before training: so it keeps its meaning while the encoder is free
+    to learn the heads' tasks.
     """
 
     def __init__(self, base: Path) -> None:
@@ -38,16 +41,24 @@ class Network(nn.Module):
                 for name, size in sizes.items()
             }
         )
+        self.embedder = nn.Linear(2 * width, width, bias=False)
+        with torch.no_grad():
+            self.embedder.weight.copy_(torch.cat([torch.eye(width), torch.zeros(width, width)], 1))
         self.encoder.embeddings.word_embeddings.weight.requires_grad = False
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits by head, and `embedding` of unit length. `ids`, `mask`: (batch, length)."""
-        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        weights = mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * weights).sum(1) / weights.sum(1)
-        features = torch.cat([hidden[:, 0], mean], dim=1)
+        states = self.encoder(
+            input_ids=ids, attention_mask=mask, output_hidden_states=True
+        ).hidden_states
+        weights = mask.unsqueeze(-1).to(states[-1].dtype)
+        mean, middle = (
+            (state * weights).sum(1) / weights.sum(1) for state in (states[-1], states[MIDDLE])
+        )
+        features = torch.cat([states[-1][:, 0], mean], dim=1)
         outputs = {name: head(features) for name, head in self.heads.items()}
-        outputs["embedding"] = nn.functional.normalize(mean, dim=1)
+        embedding = self.embedder(torch.cat([mean, middle], dim=1))
+        outputs["embedding"] = nn.functional.normalize(embedding, dim=1)
         return outputs
 
 

@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from triage.classifier.reader import SHIPPED, Reader, tokenizer_of
 from triage.classifier.texts import encode
 from triage.classifier.training import calibration
-from triage.classifier.training.data import STAGES, Example, Plan, examples, is_held_out, rows
+from triage.classifier.training.data import Example, Plan, examples, is_held_out, rows
 from triage.classifier.training.export import export
 from triage.classifier.training.loop import train
 from triage.classifier.training.network import Network
@@ -30,7 +30,7 @@ class Run:
     data: Path
     out: Path = SHIPPED
     seed: int = 11
-    stages: tuple[Plan, ...] = STAGES
+    plan: Plan = field(default_factory=Plan)
 
 
 def run(asked: Run, say: Callable[[str], None]) -> dict[str, Any]:
@@ -41,13 +41,9 @@ def run(asked: Run, say: Callable[[str], None]) -> dict[str, Any]:
     network = Network(base)
     asked.out.mkdir(parents=True, exist_ok=True)
     checkpoint = asked.out / "checkpoint.pt"
-    for number, plan in enumerate(asked.stages, 1):
-        seen = examples(asked.data, plan, asked.seed + number)
-        say(f"stage {number} of {len(asked.stages)}: {len(seen)} examples")
-        encoded = _encoded(tokenizer, seen)
-        train(
-            network, encoded, seed=asked.seed, checkpoint=checkpoint, say=say, pace=plan.pace
-        )
+    seen = examples(asked.data, asked.plan, asked.seed)
+    say(f"{len(seen)} examples")
+    train(network, _encoded(tokenizer, seen), seed=asked.seed, checkpoint=checkpoint, say=say)
     card = finish(network, base, asked, say)
     checkpoint.unlink()
     return card
