@@ -80,6 +80,7 @@ def take_in(
         ours = Source.objects.filter(pk=source.pk, next_poll_at=lease)
         moved = ours.update(
             cursor=batch.cursor,
+            meter=storable(dict(batch.meter)),
             next_poll_at=next_poll_at,
             last_polled_at=now,
             last_error="",

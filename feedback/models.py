@@ -30,6 +30,7 @@ class Source(models.Model):
     every = models.DurationField(default=timedelta(minutes=5))
     enabled = models.BooleanField(default=True)
     cursor = models.JSONField(default=dict, blank=True)
+    meter = models.JSONField(default=dict, blank=True)  # what the service told of its limits
     next_poll_at = models.DateTimeField(null=True, db_index=True)
     last_polled_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)

@@ -14,7 +14,18 @@ from django.db.models import F
 from django.utils import timezone
 
 from feedback.channels import make_channel
-from feedback.channels.base import Later, Refused, Reply, Sent, TryLater, Unsure
+from feedback.channels.base import (
+    Absent,
+    ByHand,
+    Later,
+    Refused,
+    Reply,
+    Sent,
+    SourceStopped,
+    TryLater,
+    Unknown,
+    Unsure,
+)
 from feedback.intake import team_of
 from feedback.models import Item, Message
 from triage.models import Delivery, OutboxEntry
@@ -27,6 +38,8 @@ ATTEMPTS = 12
 BACKOFF_FIRST = timedelta(seconds=30)
 BACKOFF_LIMIT = timedelta(hours=1)
 SIMILAR = 0.6  # share of our words that a reply met in a thread must contain
+
+Outcome = Sent | Later | ByHand | Refused | Unsure | Unknown
 
 log = logging.getLogger(__name__)
 
@@ -60,30 +73,53 @@ def _deliver(entry: OutboxEntry) -> None:
     if item is None or message is None:
         _record(entry, Refused("The reply or its item is gone."))
         return
-    channel = make_channel(entry.channel, item.source.config, team_of(item.source))
-    reply = Reply(key=entry.key, parent_id=message.parent_id, text=message.text)
     try:
-        was_sent = entry.attempts > 0 and entry.state == Delivery.UNSURE
-        found = channel.find(reply) if was_sent else None  # type: ignore[attr-defined]
-        outcome = found or _send(entry, channel, reply)
+        channel = make_channel(entry.channel, item.source.config, team_of(item.source))
+        outcome = _attempt(entry, channel, _reply(entry, item, message))
     except TryLater as error:
         outcome = Later(str(error), error.wait)
+    except SourceStopped as error:
+        outcome = Refused(str(error))
     except Exception as error:  # nothing is known of what was sent
         log.exception("outbox.failed", extra={"entry": entry.pk})
         outcome = Unsure(f"{type(error).__name__}: {error}")
     _record(entry, outcome)
 
 
-def _send(entry: OutboxEntry, channel: object, reply: Reply) -> Sent | Later | Refused | Unsure:
+def _attempt(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
+    """Send; where an earlier attempt may have arrived, only after the channel said it has not."""
+    if entry.attempts > 0 and entry.state == Delivery.UNSURE:
+        found: Sent | Absent | Unknown = channel.find(reply)  # type: ignore[attr-defined]
+        if not isinstance(found, Absent):
+            return found
+    return _send(entry, channel, reply)
+
+
+def _reply(entry: OutboxEntry, item: Item, message: Message) -> Reply:
+    parent = Message.objects.filter(
+        channel=message.channel, external_id=message.parent_id, ours=False
+    ).first()
+    return Reply(
+        key=entry.key,
+        parent_id=message.parent_id,
+        text=message.text,
+        thread_id=message.thread_id,
+        title=item.title,
+        parent=parent.raw if parent else {},
+        decided_at=entry.created_at,
+    )
+
+
+def _send(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
     """Send, having written down before that we are about to: after a crash we know to ask."""
     mine = OutboxEntry.objects.filter(pk=entry.pk, next_attempt_at=entry.next_attempt_at)
     if not mine.update(state=Delivery.UNSURE):
         return Later("Somebody else delivers this entry.")
-    outcome: Sent | Later | Refused | Unsure = channel.reply(reply)  # type: ignore[attr-defined]
+    outcome: Outcome = channel.reply(reply)  # type: ignore[attr-defined]
     return outcome
 
 
-def _record(entry: OutboxEntry, outcome: Sent | Later | Refused | Unsure) -> None:
+def _record(entry: OutboxEntry, outcome: Outcome) -> None:
     """Write what came of an attempt, if the claim is still ours."""
     now = timezone.now()
     with transaction.atomic():
@@ -99,8 +135,12 @@ def _record(entry: OutboxEntry, outcome: Sent | Later | Refused | Unsure) -> Non
                 mine.update(
                     state=Delivery.PENDING, error=reason, next_attempt_at=now + _pause(entry, wait)
                 )
+            case ByHand(reason):
+                mine.update(state=Delivery.BY_HAND, error=reason, next_attempt_at=None)
             case Refused(reason):
                 mine.update(state=Delivery.REFUSED, error=reason, next_attempt_at=None)
+            case Unknown(reason):
+                mine.update(state=Delivery.UNSURE, error=reason, next_attempt_at=None)
             case Unsure(reason):
                 asked_enough = entry.attempts + 1 >= ATTEMPTS
                 again = None if asked_enough else now + max(ASK_AFTER, _pause(entry, None))

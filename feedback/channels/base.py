@@ -6,7 +6,7 @@ raw, `check` says whether the source can work. What goes wrong is one of two wor
 must act: a refused credential, a missing setting).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
@@ -60,7 +60,8 @@ class Unreadable:
 class Batch:
     """What one poll read, with the cursor that covers exactly this.
 
-    `more` asks for the next poll at once; `wait` overrides the source's interval.
+    `more` asks for the next poll at once; `wait` overrides the source's interval. `meter` has
+    what the service told of its limits and costs, in words for staff ("reads left": 120).
     """
 
     posts: tuple[Post, ...]
@@ -68,6 +69,7 @@ class Batch:
     unreadable: tuple[Unreadable, ...] = ()
     wait: timedelta | None = None
     more: bool = False
+    meter: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +102,28 @@ class Channel(Protocol):
         """Ask the service whether the source can work."""
         ...
 
+    def refresh(self, external_ids: Sequence[str]) -> list[Post]:
+        """What became of posts: each as it is now, edited or `is_deleted`; unknown ones left out.
+
+        Raises TryLater or SourceStopped.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What is to be posted in answer to a post; `key` is ours and unique."""
+    """What is to be posted in answer to a post; `key` is ours and unique.
+
+    `parent` is the answered post's `raw`; `decided_at` is before any attempt to send.
+    """
 
     key: str
     parent_id: str
     text: str
+    thread_id: str = ""
+    title: str = ""
+    parent: Mapping[str, Any] = field(default_factory=dict)
+    decided_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +136,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now: the service asked for a pause, or could not be reached at all."""
+    """Not now, and it was not posted: the service asked for a pause, or did not answer at all."""
 
     reason: str
     wait: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """The service lets only a person post this; where is what `reply_page` says."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +163,25 @@ class Unsure:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """It is certainly not there: it may be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The service cannot tell whether it is there: a person must look."""
+
+    reason: str
+
+
 class Replies(Protocol):
     """A channel that can post: `can_reply` is true."""
 
-    def reply(self, reply: Reply) -> Sent | Later | Refused | Unsure:
+    def reply(self, reply: Reply) -> Sent | Later | ByHand | Refused | Unsure:
         """Post once; never repeat a write by itself."""
         ...
 
-    def find(self, reply: Reply) -> Sent | None:
-        """The reply if the service has it, None if it certainly has not. Raises TryLater."""
+    def find(self, reply: Reply) -> Sent | Absent | Unknown:
+        """Whether the reply is there. Raises TryLater."""
         ...

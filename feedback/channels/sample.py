@@ -6,7 +6,7 @@ are answered as if the service had taken them.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -112,11 +112,16 @@ class Sample:
         """It can always be played: it is part of the service."""
         return Health(ok=True, message=f"{len(written())} posts, part of the service.")
 
+    def refresh(self, external_ids: Sequence[str]) -> list[Post]:
+        """What is written is never edited."""
+        del external_ids
+        return []
+
     def reply(self, reply: Reply) -> Sent:
         """As if it were posted."""
         return Sent(f"sample-reply-{reply.key}")
 
-    def find(self, reply: Reply) -> Sent | None:
+    def find(self, reply: Reply) -> Sent:
         """As if it had been posted."""
         return self.reply(reply)
 

@@ -747,3 +747,17 @@ class TestCheck:
     def test_a_service_that_is_down_is_told(self, replay: Replay) -> None:
         replay.faults["*"] = hn.answers(b"", status=503)
         assert "503" in channel(queries=["x"]).check().message
+
+
+def test_refresh_tells_edits_and_what_is_gone(replay: Replay) -> None:
+    follow(replay, *make_thread(3))
+    story = min(replay.items)
+    edited, dead = (replay.add_comment(story, "First.") for _ in range(2))
+    replay.items[edited["id"]]["text"] = "Better."
+    replay.items[dead["id"]] |= {"dead": True, "text": "[dead]"}
+    asked = [str(edited["id"]), str(dead["id"]), "999999999"]
+    posts = {int(post.external_id): post for post in channel(stories=[story]).refresh(asked)}
+    assert posts[edited["id"]].text == "Better."
+    assert posts[dead["id"]].is_deleted
+    assert not posts[dead["id"]].text
+    assert len(posts) == 2

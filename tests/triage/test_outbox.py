@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from feedback import channels
-from feedback.channels.base import Later, Refused, Reply, Sent, TryLater, Unsure
+from feedback.channels.base import Absent, Later, Refused, Reply, Sent, TryLater, Unsure
 from feedback.models import Message
 from tests.make import make_item, make_source
 from triage import outbox, replies
@@ -38,10 +38,10 @@ class Board:
             raise answer
         return Sent(f"posted-{len(self.posted)}") if answer == Sent("") else answer
 
-    def find(self, reply: Reply) -> Sent | None:
+    def find(self, reply: Reply) -> Sent | Absent:
         """Look among what was posted."""
         there = [n for n, one in enumerate(self.posted, 1) if one.key == reply.key]
-        return Sent(f"posted-{there[0]}") if there else None
+        return Sent(f"posted-{there[0]}") if there else Absent()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ There is no API for writing: a reply is drafted, and a person posts it on `reply
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -76,6 +76,15 @@ class HackerNews:
                 return Health(ok=False, message=str(error))
         searches, stories = len(self._config.queries), len(self._config.stories)
         return Health(ok=True, message=f"Answers. Searches: {searches}, threads: {stories}.")
+
+    def refresh(self, external_ids: Sequence[str]) -> list[Post]:
+        """What became of these items; a dead one is told as deleted."""
+        with Services() as services:
+            found = services.items(int(id_) for id_ in external_ids if id_.isdecimal())
+        failures = [answer for answer in found if isinstance(answer, HTTPFailure)]
+        if failures and len(failures) == len(found):
+            raise TryLater(str(failures[0]), _pause(failures[0]))
+        return [_as_it_is(item) for item in found if isinstance(item, Mapping)]
 
     def reply_url(self, external_id: str) -> str:
         """The page on which a person answers a post by hand."""
@@ -177,3 +186,8 @@ class _Reading:
 
 def _pause(failure: HTTPFailure) -> timedelta | None:
     return failure.retry_after if isinstance(failure, BadStatus) else None
+
+
+def _as_it_is(item: Mapping[str, Any]) -> Post:
+    is_gone = not items.is_live(item)
+    return items.item_post({**item, "deleted": is_gone}, items.Root(0))
