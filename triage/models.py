@@ -173,3 +173,14 @@ class OutboxEntry(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Trouble(models.Model):
+    """What staff must know while it lasts, shown on every page."""
+
+    key = models.CharField(max_length=60, unique=True)
+    message = models.TextField()
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.message[:80]

@@ -4,7 +4,8 @@ A stage that has more to do than it could in its few seconds hints at itself aga
 """
 
 from feedback import hints, polling
-from triage import clocks, outbox, pipeline
+from triage import clocks, outbox, pipeline, troubles
+from triage.classifier import ModelError, get_reader
 from workers.app import app
 
 
@@ -16,8 +17,16 @@ def poll(source_id: int) -> None:
 
 @app.task
 def triage() -> None:
-    """Read what came in."""
-    if pipeline.triage_waiting():
+    """Read what came in; without its model it waits, and staff are told."""
+    try:
+        has_more = pipeline.triage_waiting()
+        if troubles.lasts("classifier"):
+            get_reader()  # there may have been nothing to read
+    except ModelError as error:
+        troubles.begin("classifier", f"New items are not read: {error}")
+        return
+    troubles.end("classifier")
+    if has_more:
         hints.send("triage")
 
 

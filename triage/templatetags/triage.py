@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from feedback.models import HistoryEntry, Message
 from triage.models import ClockKind
+from triage.troubles import present
 
 register = template.Library()
 
@@ -32,6 +33,12 @@ EVENTS = {
     "clock_warning": "Clock is running out",
     "clock_breached": "Clock ran out",
 }
+
+
+@register.inclusion_tag("triage/troubles.html")
+def troubles() -> dict[str, list[str]]:
+    """What staff must know now."""
+    return {"troubles": present()}
 
 
 @register.filter

@@ -34,8 +34,11 @@ class Command(BaseCommand):
             self.stdout.write(_json(polled) if options["json"] else _line(polled))
         # By name: feedback knows nothing of triage but that it can be asked to go on.
         triage_waiting = import_string("triage.pipeline.triage_waiting")
-        while triage_waiting():
-            pass
+        try:
+            while triage_waiting():
+                pass
+        except import_string("triage.classifier.ModelError") as error:
+            raise CommandError(f"Taken in, but not read: {error}", returncode=1) from None
         if failed:
             raise CommandError("Some sources could not be read; see above.", returncode=1)
 

@@ -1,0 +1,36 @@
+"""What stops the service from doing its work, told until it is over."""
+
+import logging
+
+from django.utils import timezone
+
+from feedback.models import Source
+from triage.models import Trouble
+
+log = logging.getLogger(__name__)
+
+
+def begin(key: str, message: str) -> None:
+    """Something stopped working. Said once in the log, and on every page until `end`."""
+    values = {"message": message, "since": timezone.now()}
+    _, is_new = Trouble.objects.get_or_create(key=key, defaults=values)
+    if is_new:
+        log.error("trouble.began", extra={"key": key, "reason": message})
+
+
+def lasts(key: str) -> bool:
+    """Whether it has begun and not ended."""
+    return Trouble.objects.filter(key=key).exists()
+
+
+def end(key: str) -> None:
+    """It works again."""
+    if Trouble.objects.filter(key=key).delete()[0]:
+        log.warning("trouble.ended", extra={"key": key})
+
+
+def present() -> list[str]:
+    """One line for each trouble that lasts, sources that have stopped among them."""
+    stopped = Source.objects.filter(enabled=True, is_stopped=True).order_by("name")
+    lines = list(Trouble.objects.order_by("since").values_list("message", flat=True))
+    return lines + [f"Source {source.name} has stopped. {source.last_error}" for source in stopped]
