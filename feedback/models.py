@@ -124,7 +124,7 @@ class Item(models.Model):
                 name="item_triage_due",
             ),
             models.Index(
-                fields=["urgency", "id"],
+                fields=["confidence", "id"],
                 condition=Q(trusted=False, corrected=False),
                 name="item_unsure",  # the queue's tab of readings that a person should look at
             ),

@@ -85,6 +85,20 @@ def test_the_pages_hold_each_item_once(admin_client: Client) -> None:
     assert set(met) == made
 
 
+def test_of_the_unsure_the_least_sure_comes_first_on_every_page(admin_client: Client) -> None:
+    made = [
+        make_item(urgency=number, confidence=round((number * 37 % 60) / 125, 3), trusted=False)
+        for number in range(60)
+    ]
+    expected = [item.pk for item in sorted(made, key=lambda item: (item.confidence, item.pk))]
+    page = admin_client.get(reverse(QUEUE), {"tab": "unsure"}).context["page"]
+    rest = admin_client.get(reverse(QUEUE) + page.next_url).context["page"]
+    assert [item.pk for item in [*page.items, *rest.items]] == expected
+    unread = make_item(confidence=None, trusted=False)
+    address = reverse("admin:feedback_item_change", args=[unread.pk])
+    assert admin_client.get(address, {"tab": "unsure"}).status_code == 200
+
+
 def test_a_broken_key_is_the_first_page(admin_client: Client) -> None:
     item = make_item()
     for key in ("x", "1", "_", "1_x", "²_2", "9" * 80 + "_1", "9" * 30 + "_1"):

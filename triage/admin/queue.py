@@ -1,7 +1,8 @@
 """The queue: what needs somebody, most urgent first.
 
-Pages are cut by key (urgency, id), counts stop at a thousand and filters come from choices, so
-that the page costs the same at a thousand items and at a million.
+Pages are cut by key (urgency and id, or confidence and id of unsure readings), counts stop at a
+thousand and filters come from choices, so that the page costs the same at a thousand items and at
+a million.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ FILTERS: dict[str, type] = {
     "sentiment": Sentiment,
     "state": State,
 }
-KEY = re.compile(r"(-?[0-9]{1,19})_([0-9]{1,18})")
+KEY = re.compile(r"(-?[0-9]{1,19}|0\.[0-9]{1,9}|1\.0)_([0-9]{1,18})")
 KEPT = ("tab", "q", *FILTERS)
 
 
@@ -79,11 +80,12 @@ def page(request: HttpRequest) -> Page:
     tab = asked.get("tab", "all")
     tab = tab if tab in TABS else "all"
     items = _filtered(TABS[tab][1](Item.objects.all(), request), asked)
+    order = _order(tab)
     rows = list(
-        _after(items, asked.get("after", ""))
+        _after(items, order, asked.get("after", ""))
         .select_related("author", "source", "taken_by")
         .defer("context", "source__cursor", "source__config")
-        .order_by("urgency", "id")[: PAGE + 1]
+        .order_by(order, "id")[: PAGE + 1]
     )
     tabs = [_tab(key, tab, request) for key in TABS]
     more, rows = len(rows) > PAGE, rows[:PAGE]
@@ -96,7 +98,7 @@ def page(request: HttpRequest) -> Page:
         query=asked.get("q", ""),
         tab=tab,
         first_url=_url(asked),
-        next_url=_url(asked, after=f"{rows[-1].urgency}_{rows[-1].pk}") if more else "",
+        next_url=_url(asked, after=_key(rows[-1], order)) if more else "",
         seen=_seen(rows, tabs),
         rows_url=_url(asked, rows="1"),
         back=back(request),
@@ -120,10 +122,12 @@ def neighbours(request: HttpRequest, item: Item) -> tuple[int | None, int | None
     tab = asked.get("tab", "all")
     tab = tab if tab in TABS else "all"
     items = _filtered(TABS[tab][1](Item.objects.all(), request), asked).exclude(pk=item.pk)
-    ahead = items.filter(Q(urgency__lte=item.urgency) & ~Q(urgency=item.urgency, id__gt=item.pk))
-    before = ahead.order_by("-urgency", "-id").values_list("pk", flat=True).first()
-    rest = _after(items, f"{item.urgency}_{item.pk}") if item.is_open else items
-    after = rest.order_by("urgency", "id").values_list("pk", flat=True).first()
+    order = _order(tab)
+    place = _place(item, order)
+    ahead = items.filter(Q((f"{order}__lte", place)) & ~Q((order, place), id__gt=item.pk))
+    before = ahead.order_by(f"-{order}", "-id").values_list("pk", flat=True).first()
+    rest = _after(items, order, _key(item, order)) if item.is_open else items
+    after = rest.order_by(order, "id").values_list("pk", flat=True).first()
     return before, after
 
 
@@ -210,12 +214,26 @@ def _filtered(items: QuerySet[Item], asked: QueryDict) -> QuerySet[Item]:
     return search(items, query[:200]) if query else items
 
 
-def _after(items: QuerySet[Item], key: str) -> QuerySet[Item]:
+def _order(tab: str) -> str:
+    """What a tab is sorted by: of unsure readings the one that says most comes first."""
+    return "confidence" if tab == "unsure" else "urgency"
+
+
+def _place(item: Item, order: str) -> float:
+    place: float | None = getattr(item, order)
+    return place or 0  # not read yet
+
+
+def _key(item: Item, order: str) -> str:
+    return f"{_place(item, order)}_{item.pk}"
+
+
+def _after(items: QuerySet[Item], order: str, key: str) -> QuerySet[Item]:
     found = KEY.fullmatch(key)
     if not found:
         return items
-    urgency, pk = map(int, found.groups())
-    return items.filter(Q(urgency__gte=urgency) & ~Q(urgency=urgency, id__lte=pk))
+    place, pk = float(found[1]) if "." in found[1] else int(found[1]), int(found[2])
+    return items.filter(Q((f"{order}__gte", place)) & ~Q((order, place), id__lte=pk))
 
 
 def _choice(name: str, asked: QueryDict) -> Choice:
