@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from feedback.channels.base import Batch, Post, Unreadable
 from feedback.hints import hint
-from feedback.models import Item, Kind, Message, Person, RejectedPost, Source
+from feedback.looks import next_look
+from feedback.models import HistoryEntry, Item, Kind, Message, Person, RejectedPost, Source
 from feedback.text import storable
 
 TEXT_LIMIT = 100_000  # characters of one message that are kept as text; `raw` has the rest
@@ -171,7 +172,10 @@ def _place(
     elif item is not None and item.pk:
         plan.touched.add(item.pk)
     places[_key(post)] = Place(parent, author, item)
-    plan.messages.append(_new_message(post, source, people.get((post.channel, author)), item, ours))
+    message = _new_message(post, source, people.get((post.channel, author)), item, ours)
+    if source.channel == post.channel:  # else the sample plays it
+        message.look_again_at = next_look(post.channel, post.created_at, now)
+    plan.messages.append(message)
 
 
 def _conversation(
@@ -211,12 +215,26 @@ def _update(known: Mapping[Key, Message], posts: Mapping[Key, Post], now: dateti
         message.text, message.is_deleted, message.edited_at = text, post.is_deleted, now
         if post.is_deleted:
             message.raw = {}
-        message.triaged_at = message.triaged_at if message.ours else None
+        elif not message.ours:
+            message.triaged_at = None  # new words are read anew
+        if message.item and not message.ours:  # first, for the search index takes its title along
+            _update_item(message.item, message, now)
         message.save(update_fields=["text", "is_deleted", "edited_at", "raw", "triaged_at"])
-        if message.item_id and not message.ours:
-            Item.objects.filter(pk=message.item_id).update(triage_due_at=now)
         changed += 1
     return changed
+
+
+def _update_item(item: Item, message: Message, now: datetime) -> None:
+    """Have an edited text read; of a deleted one nothing is kept, what was made of it stays."""
+    first = item.messages.filter(kind=Kind.POST, ours=False).order_by("created_at", "id").first()
+    if message == first:
+        item.title = "" if message.is_deleted else item.title
+        item.first_words = " ".join((message.text or item.title)[:1000].split())[:200]
+    if not message.is_deleted:
+        item.triage_due_at = now
+    item.save(update_fields=["title", "first_words", "triage_due_at"])
+    if message.is_deleted:
+        HistoryEntry.objects.create(item=item, at=now, event="deleted_at_source")
 
 
 def _set_aside(source: Source, unreadable: Sequence[Unreadable], now: datetime) -> int:

@@ -170,6 +170,7 @@ class Message(models.Model):
     `item` is empty for posts of our own team that answer nothing we hold (kept for context).
     `external_id` is empty for notes, and for replies until the service has named them.
     `triaged_at` is when the pipeline drew its consequences (a reading, a clock met).
+    `look_again_at` is when the service is asked what became of the post.
     """
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, null=True, related_name="messages")
@@ -189,6 +190,7 @@ class Message(models.Model):
     is_deleted = models.BooleanField(default=False)
     raw = models.JSONField(default=dict, blank=True)
     triaged_at = models.DateTimeField(null=True)
+    look_again_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -198,6 +200,11 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(fields=["item", "created_at"], name="message_conversation"),
+            models.Index(
+                fields=["look_again_at"],
+                condition=Q(look_again_at__isnull=False),
+                name="message_look_again",
+            ),
             # Our own posts that wait for the post they answer; read by intake.
             models.Index(
                 fields=["channel", "parent_id"],

@@ -13,7 +13,7 @@ from django.db.utils import Error
 from django.utils import timezone
 
 from feedback import hints, polling
-from feedback.models import Item
+from feedback.models import Item, Message
 from triage.models import Clock, OutboxEntry
 
 TICK_SECONDS = 1.0
@@ -53,7 +53,7 @@ class DueScheduler(Scheduler):
 
 
 def due() -> list[tuple[Any, ...]]:
-    """The stages that have work, with the ids of the sources to poll: four indexed look-ups."""
+    """The stages that have work, with the ids of the sources to poll: five indexed look-ups."""
     now = timezone.now()
     found: list[tuple[Any, ...]] = [("poll", pk) for pk in polling.due_sources(now)]
     if Item.objects.filter(triage_due_at__lte=now).exists():
@@ -62,4 +62,6 @@ def due() -> list[tuple[Any, ...]]:
         found.append(("sweep",))
     if OutboxEntry.objects.due(now).exists():
         found.append(("deliver",))
+    if Message.objects.filter(look_again_at__lte=now).exists():
+        found.append(("refresh",))
     return found

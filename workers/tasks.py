@@ -3,7 +3,7 @@
 A stage that has more to do than it could in its few seconds hints at itself again.
 """
 
-from feedback import hints, polling
+from feedback import hints, polling, refreshing
 from triage import clocks, outbox, pipeline, troubles
 from triage.classifier import ModelError, get_reader
 from workers.app import app
@@ -42,3 +42,10 @@ def deliver() -> None:
     """Send what is due."""
     if outbox.deliver_waiting():
         hints.send("deliver")
+
+
+@app.task
+def refresh() -> None:
+    """Look again at posts that may have been edited or deleted."""
+    if refreshing.refresh_due():
+        hints.send("refresh")

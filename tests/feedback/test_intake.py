@@ -8,6 +8,7 @@ from django.utils import timezone
 from feedback.channels.base import Batch, Unreadable
 from feedback.intake import LostClaim, add_posts, take_in
 from feedback.models import Item, Kind, Message, RejectedPost, Source
+from feedback.search import search
 from tests.make import LAUNCH, make_post, make_source
 
 pytestmark = pytest.mark.django_db
@@ -89,10 +90,17 @@ def test_an_edit_updates_the_text_and_asks_for_triage():
 
 def test_a_deleted_post_is_blanked_and_never_taken_in_anew():
     source = make_source()
-    add_posts(source, [make_post("1"), make_post("2", author="bob", is_deleted=True)])
+    post = make_post("1", title="The board", text="It leaks memory.")
+    add_posts(source, [post, make_post("2", author="bob", is_deleted=True)])
+    Item.objects.update(triage_due_at=None, category="bug")
     add_posts(source, [make_post("1", is_deleted=True)])
-    message = Message.objects.get()
+    message, item = Message.objects.get(), Item.objects.get()
     assert (message.text, message.raw, message.is_deleted) == ("", {}, True)
+    assert (item.title, item.first_words, item.category) == ("", "", "bug")
+    assert item.triage_due_at is None
+    assert [entry.event for entry in item.history.all()] == ["deleted_at_source"]
+    assert not search(Item.objects.all(), "memory")
+    assert not search(Item.objects.all(), "board")
 
 
 def test_what_no_database_stores_is_cleaned():

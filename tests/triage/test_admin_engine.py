@@ -1,5 +1,7 @@
 """The tables behind the queue: shown as they are, changed by nobody, acted on by the entitled."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -8,6 +10,7 @@ from django.utils import timezone
 
 from feedback.models import RejectedPost, Source
 from tests.make import make_item, make_source
+from tests.replay import Replay, make_thread
 from triage.models import Delivery, OutboxEntry
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +87,24 @@ def test_a_reader_polls_and_replays_nothing(client: Client) -> None:
 def test_a_post_that_can_be_read_now_is_taken_in(admin_client: Client) -> None:
     post = rejected()
     assert act(admin_client, "rejectedpost", "take_in_again", post.pk) == 302
+
+
+def test_a_source_shows_its_limits_and_answers_a_check(
+    admin_client: Client, replay: Replay
+) -> None:
+    replay.items = {item["id"]: dict(item) for item in make_thread(1)}
+    story = min(replay.items)
+    good = make_source("good", config={"stories": [story]}, meter={"requests left": 412})
+    bad = make_source("bad", config={"stories": ["x"]})
+    address = reverse("admin:feedback_source_changelist")
+    assert "requests left" in admin_client.get(address).content.decode()
+    chosen = {"action": "check_now", "_selected_action": [good.pk, bad.pk]}
+    said = admin_client.post(address, chosen, follow=True).content.decode()
+    assert "good: Answers. Searches: 0, threads: 1." in said
+    assert "is not the id of an item" in said
+
+
+def test_a_poll_that_does_not_begin_is_late(admin_client: Client) -> None:
+    make_source(next_poll_at=timezone.now() - timedelta(minutes=5))
+    page = admin_client.get(reverse("admin:feedback_source_changelist")).content.decode()
+    assert "Late" in page

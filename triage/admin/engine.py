@@ -1,6 +1,7 @@
 """The tables behind the queue: sources and their health, what was rejected, what goes out."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,10 +18,14 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
 
+from feedback.health import check, lag
 from feedback.hints import hint
 from feedback.models import RejectedPost, Source
 from feedback.replay import replay
 from triage.models import OutboxEntry
+
+LATE = timedelta(minutes=2)  # a poll that has not begun this long after its time
+CHECKED = 10  # sources in one click
 
 
 def code(value: Any) -> SafeString:
@@ -51,11 +56,20 @@ class ReadOnly(ModelAdmin):
 class SourceAdmin(ReadOnly):
     """Sources and their health; what they read is set in the playbook."""
 
-    list_display = ("name", "channel", "health", "last_polled_at", "next_poll_at", "last_error")
+    list_display = (
+        "name",
+        "channel",
+        "health",
+        "last_polled_at",
+        "next_poll_at",
+        "meter_line",
+        "last_error",
+    )
     list_filter = ("channel",)
     ordering = ("name",)
-    actions = ("poll_now",)
+    actions = ("poll_now", "check_now")
     readonly_fields = (
+        "meter_line",
         "config_shown",
         "cursor_shown",
     )
@@ -69,13 +83,20 @@ class SourceAdmin(ReadOnly):
         "next_poll_at",
         "failures",
         "last_error",
+        "meter_line",
         "config_shown",
         "cursor_shown",
     )
 
     @display(
         description="Health",
-        label={"Off": "info", "Stopped": "danger", "Failing": "warning", "Well": "success"},
+        label={
+            "Off": "info",
+            "Stopped": "danger",
+            "Failing": "warning",
+            "Late": "warning",
+            "Well": "success",
+        },
     )
     def health(self, source: Source) -> str:
         """One word for how a source does."""
@@ -83,7 +104,15 @@ class SourceAdmin(ReadOnly):
             return "Off"
         if source.is_stopped:
             return "Stopped"
-        return "Failing" if source.failures else "Well"
+        if source.failures:
+            return "Failing"
+        late = lag(source, timezone.now())
+        return "Late" if late and late > LATE else "Well"
+
+    @display(description="Limits")
+    def meter_line(self, source: Source) -> str:
+        """What the service told of its limits at the last poll."""
+        return ", ".join(f"{value} {name}" for name, value in source.meter.items()) or "none told"
 
     @action(description="Poll now", permissions=["poll"])
     def poll_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:
@@ -93,6 +122,14 @@ class SourceAdmin(ReadOnly):
             hint("poll", pk)
         count = enabled.update(next_poll_at=timezone.now(), is_stopped=False)
         messages.success(request, f"{count} sources are polled now.")
+
+    @action(description="Check credentials", permissions=["poll"])
+    def check_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:
+        """Ask the services of the chosen sources whether they can work."""
+        for source in sources[:CHECKED]:
+            health = check(source)
+            say = messages.success if health.ok else messages.error
+            say(request, f"{source.name}: {health.message}")
 
     def has_poll_permission(self, request: HttpRequest) -> bool:
         """Whoever may change sources may have them polled."""

@@ -18,6 +18,7 @@ LINK = '<a href="{0}" target="_blank" rel="noopener nofollow ugc">{0}</a>'
 EVENTS = {
     "triaged": "Read and routed",
     "answered": "Our reply is in the thread",
+    "deleted_at_source": "The author deleted it",
     "author_wrote": "The author wrote again",
     "taken": "Took it",
     "assigned": "Assigned",
