@@ -130,6 +130,7 @@ class Delivery(models.TextChoices):
     BY_HAND = "by_hand", "To be posted by hand"
     POSTED = "posted", "Posted by hand, not yet met"
     SENT = "sent", "Sent"
+    HELD = "held", "Held back"
     UNSURE = "unsure", "Unsure"
     REFUSED = "refused", "Refused"
     CANCELLED = "cancelled", "Cancelled"
@@ -169,6 +170,7 @@ class OutboxEntry(models.Model):
                 condition=Q(next_attempt_at__isnull=False),
                 name="outbox_due",  # read by the deliverer
             ),
+            models.Index(fields=["channel", "sent_at"], name="outbox_sent"),  # read by manners
         ]
 
     def __str__(self) -> str:

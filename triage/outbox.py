@@ -28,6 +28,8 @@ from feedback.channels.base import (
 )
 from feedback.intake import team_of
 from feedback.models import Item, Message
+from triage import playbook
+from triage.manners import DAY, Hold, Posted, Wait, judge
 from triage.models import Delivery, OutboxEntry
 from triage.replies import record_answer
 
@@ -39,7 +41,7 @@ BACKOFF_FIRST = timedelta(seconds=30)
 BACKOFF_LIMIT = timedelta(hours=1)
 SIMILAR = 0.6  # share of our words that a reply met in a thread must contain
 
-Outcome = Sent | Later | ByHand | Refused | Unsure | Unknown
+Outcome = Sent | Later | ByHand | Refused | Unsure | Unknown | Hold
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +90,32 @@ def _deliver(entry: OutboxEntry) -> None:
 
 def _attempt(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
     """Send; where an earlier attempt may have arrived, only after the channel said it has not."""
+    if impolite := _impolite(entry, reply):
+        return impolite
     if entry.attempts > 0 and entry.state == Delivery.UNSURE:
         found: Sent | Absent | Unknown = channel.find(reply)  # type: ignore[attr-defined]
         if not isinstance(found, Absent):
             return found
     return _send(entry, channel, reply)
+
+
+def _impolite(entry: OutboxEntry, reply: Reply) -> Later | Hold | None:
+    """Why a reply that was never tried must wait: pace, daily budget, too much of the same."""
+    rule = playbook.current().manners.get(entry.channel)  # type: ignore[call-overload]
+    if rule is None or entry.state == Delivery.UNSURE:
+        return None
+    now = timezone.now()
+    sent = OutboxEntry.objects.filter(
+        kind="reply", channel=entry.channel, state=Delivery.SENT, sent_at__gt=now - DAY
+    )
+    rows = sent.values_list("sent_at", "message__text")
+    recent = [Posted(at, text or "") for at, text in rows if at]
+    match judge(reply.text, recent, rule, now):
+        case Hold() as hold if not entry.payload.get("released"):
+            return hold
+        case Wait(span, reason):
+            return Later(reason, span)
+    return None
 
 
 def _reply(entry: OutboxEntry, item: Item, message: Message) -> Reply:
@@ -137,6 +160,8 @@ def _record(entry: OutboxEntry, outcome: Outcome) -> None:
                 )
             case ByHand(reason):
                 mine.update(state=Delivery.BY_HAND, error=reason, next_attempt_at=None)
+            case Hold(reason):
+                mine.update(state=Delivery.HELD, error=reason, next_attempt_at=None)
             case Refused(reason):
                 mine.update(state=Delivery.REFUSED, error=reason, next_attempt_at=None)
             case Unknown(reason):
@@ -149,7 +174,7 @@ def _record(entry: OutboxEntry, outcome: Outcome) -> None:
 
 
 def _pause(entry: OutboxEntry, wait: timedelta | None) -> timedelta:
-    return max(wait or timedelta(0), min(BACKOFF_FIRST * 2**entry.attempts, BACKOFF_LIMIT))
+    return wait or min(BACKOFF_FIRST * 2**entry.attempts, BACKOFF_LIMIT)
 
 
 def meet_by_hand(item: Item, met: Message) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from feedback.channels import can_reply, reply_page
@@ -20,6 +21,8 @@ from triage.playbook import Playbook
 from triage.routing import route
 
 TEXT_LIMIT = 10_000
+STOPPED = (Delivery.BY_HAND, Delivery.REFUSED, Delivery.HELD)  # nothing went out, nothing will
+CHANGED = "This reply's state has changed meanwhile. Reload to see it."
 VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -138,7 +141,7 @@ def cancel(entry: OutboxEntry, by: User) -> None:
     """Take back a reply that has not gone out. Raises Conflict if it has."""
     now = timezone.now()
     with transaction.atomic():
-        waiting = OutboxEntry.objects.filter(pk=entry.pk, state=Delivery.BY_HAND)
+        waiting = OutboxEntry.objects.filter(pk=entry.pk, state__in=STOPPED)
         if not waiting.update(state=Delivery.CANCELLED, next_attempt_at=None):
             raise Conflict("This reply has gone out already. Reload to see its state.")
         message = entry.message
@@ -148,6 +151,44 @@ def cancel(entry: OutboxEntry, by: User) -> None:
         if message:
             message.delete()
         _note(entry, now, by=by, event="reply_cancelled")
+
+
+def send_again(entry: OutboxEntry, by: User) -> None:
+    """Try a reply again that was refused, or send one that was held back.
+
+    Raises Conflict if it is neither.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        stopped = OutboxEntry.objects.filter(
+            pk=entry.pk, state__in=[Delivery.REFUSED, Delivery.HELD]
+        )
+        _resend(entry, stopped, now)
+        _note(entry, now, by=by, event="reply_sent_again")
+
+
+def settle(entry: OutboxEntry, by: User, *, arrived: bool) -> None:
+    """A person has looked whether a reply arrived that the service could not tell of.
+
+    Raises Conflict if nobody was asked.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        asked = OutboxEntry.objects.filter(pk=entry.pk, state=Delivery.UNSURE, next_attempt_at=None)
+        if not arrived:
+            _resend(entry, asked, now)
+        elif asked.update(state=Delivery.SENT, sent_at=now, error=""):
+            record_answer(entry, now)
+        else:
+            raise Conflict(CHANGED)
+        _note(entry, now, by=by, event="reply_arrived" if arrived else "reply_sent_again")
+
+
+def _resend(entry: OutboxEntry, rows: QuerySet[OutboxEntry], now: datetime) -> None:
+    payload = {**entry.payload, "released": True}
+    if not rows.update(state=Delivery.PENDING, next_attempt_at=now, error="", payload=payload):
+        raise Conflict(CHANGED)
+    hint("deliver")
 
 
 def _note(entry: OutboxEntry, at: datetime, *, by: User, event: str) -> None:

@@ -8,10 +8,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from feedback import channels
-from feedback.channels.base import Absent, Later, Refused, Reply, Sent, TryLater, Unsure
+from feedback.channels.base import Absent, Later, Refused, Reply, Sent, TryLater, Unknown, Unsure
 from feedback.models import Message
-from tests.make import make_item, make_source
-from triage import outbox, replies
+from tests.make import LAUNCH, make_item, make_source
+from triage import moves, outbox, replies
 from triage.clocks import Promise, save, start
 from triage.models import ClockKind, Delivery, OutboxEntry
 from triage.playbook import shipped
@@ -25,6 +25,7 @@ class Board:
     can_reply: ClassVar[bool] = True
     posted: ClassVar[list[Reply]] = []
     answers: ClassVar[list[Any]] = []
+    finds: ClassVar[list[Any]] = []
 
     def __init__(self, config: Any, *, team: frozenset[str]) -> None:
         """It needs no settings."""
@@ -38,8 +39,10 @@ class Board:
             raise answer
         return Sent(f"posted-{len(self.posted)}") if answer == Sent("") else answer
 
-    def find(self, reply: Reply) -> Sent | Absent:
+    def find(self, reply: Reply) -> Sent | Absent | Unknown:
         """Look among what was posted."""
+        if self.finds:
+            return self.finds.pop(0)
         there = [n for n, one in enumerate(self.posted, 1) if one.key == reply.key]
         return Sent(f"posted-{there[0]}") if there else Absent()
 
@@ -135,6 +138,59 @@ def test_a_refusal_is_final_and_keeps_its_reason(entry, item):
     assert (entry.state, entry.error) == (Delivery.REFUSED, "The thread is locked.")
     assert Board.posted == []
     assert item.clocks.get().met_at is None
+
+
+def test_a_refused_reply_is_tried_again_by_a_person(entry):
+    Board.answers.append(Refused("The thread is locked."))
+    outbox.deliver_waiting()
+    staff = User.objects.get()
+    replies.send_again(entry, staff)
+    with pytest.raises(moves.Conflict):
+        replies.send_again(entry, staff)
+    outbox.deliver_waiting()
+    entry.refresh_from_db()
+    assert (entry.state, len(Board.posted)) == (Delivery.SENT, 1)
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_where_the_service_cannot_tell_a_person_is_asked(entry, item, arrived):
+    Board.answers.append(Unsure("cut off"))
+    outbox.deliver_waiting()
+    Board.finds.append(Unknown("Sent mail is not kept there."))
+    due_again(entry)
+    assert (entry.state, entry.next_attempt_at) == (Delivery.UNSURE, None)
+    replies.settle(entry, User.objects.get(), arrived=arrived)
+    outbox.deliver_waiting()
+    entry.refresh_from_db()
+    assert (entry.state, len(Board.posted)) == (Delivery.SENT, 1 if arrived else 2)
+    assert item.clocks.get().met_at is not None
+
+
+def test_the_same_to_many_is_held_back_until_a_person_says_so(entry, item):
+    staff = User.objects.get()
+    rule = shipped().manners["reddit"]
+    others = [make_item(item.source) for _ in range(rule.alike)]
+    entries = [replies.send(one, "We are on it.", staff, token="t") for one in others]
+    for one in [entry, *entries]:
+        sent = OutboxEntry.objects.filter(state=Delivery.SENT)
+        sent.update(sent_at=timezone.now() - timedelta(hours=1))
+        due_again(one)
+    held = entries[-1]
+    held.refresh_from_db()
+    assert (held.state, len(Board.posted)) == (Delivery.HELD, rule.alike)
+    assert "nearly this text" in held.error
+    OutboxEntry.objects.filter(state=Delivery.SENT).update(sent_at=LAUNCH)
+    replies.send_again(held, staff)
+    due_again(held)
+    assert held.state == Delivery.SENT
+
+
+def test_between_two_replies_the_channel_gets_its_pause(entry, item):
+    other = replies.send(make_item(item.source), "Thank you!", User.objects.get(), token="t")
+    outbox.deliver_waiting()
+    other.refresh_from_db()
+    assert other.state == Delivery.PENDING
+    assert timedelta(seconds=30) < other.next_attempt_at - timezone.now() <= timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,17 @@ def _cancel(item: Item, request: HttpRequest) -> str:
     return "Taken back; nothing was posted."
 
 
+def _again(item: Item, request: HttpRequest) -> str:
+    replies.send_again(_entry(item, request), request.user)  # type: ignore[arg-type]
+    return "Sent to the outbox again."
+
+
+def _settle(item: Item, request: HttpRequest) -> str:
+    arrived = request.POST.get("arrived") == "yes"
+    replies.settle(_entry(item, request), request.user, arrived=arrived)  # type: ignore[arg-type]
+    return "Marked as arrived." if arrived else "It is sent again."
+
+
 ACTS: dict[str, Callable[[Item, HttpRequest], str]] = {
     "take": _take,
     "assign": _assign,
@@ -265,4 +276,6 @@ ACTS: dict[str, Callable[[Item, HttpRequest], str]] = {
     "reply": _reply,
     "posted": _posted,
     "cancel": _cancel,
+    "again": _again,
+    "settle": _settle,
 }

@@ -10,7 +10,7 @@ import holidays
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from feedback.vocabulary import Category, Severity, Topic
+from feedback.vocabulary import Category, Channel, Severity, Topic
 from triage.calendars import ALWAYS, Calendar
 from triage.playbook.durations import duration, target
 from triage.playbook.sources import SourceRule
@@ -152,6 +152,16 @@ class ClockRule(Rule):
     warn_at: Share
 
 
+class Manners(Rule):
+    """How much we post on a channel: a pause between replies, so many a day, and so many people
+    who are sent nearly the same text within a day.
+    """
+
+    pace: Duration = timedelta(0)
+    daily: int = Field(default=1_000, gt=0)
+    alike: int = Field(default=1_000, gt=0)
+
+
 class ReportRule(Rule):
     """What the sentiment report measures itself against."""
 
@@ -240,6 +250,7 @@ class Playbook(Rule):
     templates: dict[str, Template] = {}
     team: dict[str, list[str]] = {}
     sources: list[SourceRule] = []
+    manners: dict[Channel, Manners] = {}
     tracking: Tracking = Tracking()
     clocks: ClockRule
     report: ReportRule

@@ -30,6 +30,8 @@ EVENTS = {
     "confirmed": "Confirmed the reading",
     "reply_sent": "Wrote a reply",
     "posted_by_hand": "Posted the reply by hand",
+    "reply_sent_again": "Had the reply sent again",
+    "reply_arrived": "Found the reply in its place",
     "reply_cancelled": "Took the reply back",
     "clock_warning": "Clock is running out",
     "clock_breached": "Clock ran out",
