@@ -1,9 +1,9 @@
 """The one door in: the only code that makes items and messages of what channels read.
 
 A post by our own team becomes our reply in the conversation that it answers. A post whose
-nearest ancestor item is by the same author joins that conversation. Everything else begins an
-item. What follows from a message (a reading, a clock met) is the pipeline's work, which finds it
-by `Message.triaged_at`.
+nearest ancestor item is by the same author joins that conversation. What a source's query does
+not match is kept for context alone. Everything else begins an item. What follows from a message
+(a reading, a clock met) is the pipeline's work, which finds it by `Message.triaged_at`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +15,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from feedback import query
 from feedback.channels.base import Batch, Post, Unreadable
 from feedback.hints import hint
+from feedback.language import detect
 from feedback.looks import next_look
 from feedback.models import HistoryEntry, Item, Kind, Message, Person, RejectedPost, Source
 from feedback.text import storable
@@ -166,7 +168,7 @@ def _place(
     ours = bool(author) and author.casefold() in team
     parent = (post.channel, post.parent_id) if post.parent_id else None
     item = _conversation(parent, author, ours, places)
-    if item is None and not ours:
+    if item is None and not ours and is_about_us(post, source):
         item = _new_item(post, source, people.get((post.channel, author)), now)
         plan.items.append(item)
     elif item is not None and item.pk:
@@ -190,6 +192,16 @@ def _conversation(
             return place.item
         key = place.parent
     return None
+
+
+def is_about_us(post: Post, source: Source) -> bool:
+    """Whether a post matches its source's query, if it has one."""
+    written = source.config.get("match")
+    if not written:
+        return True
+    text = f"{post.title}\n{post.text}"
+    author = post.author or ""
+    return query.parse(written)(query.Subject(text, author, post.url, lambda: detect(text)))
 
 
 def _adopt(posts: Sequence[Post], places: Mapping[Key, Place], plan: Plan) -> None:

@@ -143,3 +143,18 @@ def test_the_cost_in_queries_does_not_grow_with_the_batch(django_assert_max_num_
     source = make_source()
     with django_assert_max_num_queries(20):
         add_posts(source, [make_post(author=f"p{n}") for n in range(200)])
+
+
+def test_what_a_query_does_not_match_is_kept_but_no_item():
+    source = make_source(config={"match": '"task board" -author:bot lang:en'})
+    posts = [
+        make_post("1", text="The task board does not load for me today."),
+        make_post("2", text="What do you cook tonight?", author="bob"),
+        make_post("3", text="The task board is great.", author="Bot"),
+        make_post("4", text="Das task board lädt heute bei mir leider gar nicht.", author="eva"),
+        make_post("5", text="And it is slow.", parent_id="1"),
+    ]
+    add_posts(source, posts)
+    assert authors() == ["ann"]
+    assert Item.objects.get().messages.count() == 2
+    assert Message.objects.count() == 5

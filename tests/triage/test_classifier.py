@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
+from feedback.language import detect
 from triage.classifier import ModelDamaged, ModelMissing, Text, get_reader
-from triage.classifier.language import detect
 from triage.classifier.reader import SHIPPED, Reader
 from triage.classifier.texts import own_words, prepared
 from triage.playbook import shipped

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feedback import language
 from triage import severity, subjects
-from triage.classifier import language
 from triage.classifier.labels import CATEGORIES, SENTIMENTS, SEVERITIES, TOPICS
 from triage.classifier.texts import Text, encode, own_words
 

@@ -3,16 +3,26 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from feedback import query
 from triage.playbook.durations import duration
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+def _match(text: str) -> str:
+    if text:
+        query.parse(text)
+    return text
+
+
 class _Source(BaseModel):
-    """What every source has; secrets are named (`*_env`), never written."""
+    """What every source has; secrets are named (`*_env`), never written.
+
+    `match`: which of what is read is about us, as `feedback.query` has it; empty for all of it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,6 +31,7 @@ class _Source(BaseModel):
     enabled: bool = True
     team: list[Word] = []
     backfill: Duration = timedelta(days=1)
+    match: Annotated[str, AfterValidator(_match)] = ""
 
     def config(self) -> dict[str, Any]:
         """What the channel reads: the source's own fields, spans in seconds."""
