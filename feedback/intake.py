@@ -168,7 +168,7 @@ def _place(
     ours = bool(author) and author.casefold() in team
     parent = (post.channel, post.parent_id) if post.parent_id else None
     item = _conversation(parent, author, ours, places)
-    if item is None and not ours and is_about_us(post, source):
+    if item is None and not ours and is_about_us(post, source.config):
         item = _new_item(post, source, people.get((post.channel, author)), now)
         plan.items.append(item)
     elif item is not None and item.pk:
@@ -194,14 +194,17 @@ def _conversation(
     return None
 
 
-def is_about_us(post: Post, source: Source) -> bool:
+def is_about_us(post: Post, config: Mapping[str, Any]) -> bool:
     """Whether a post matches its source's query, if it has one."""
-    written = source.config.get("match")
+    return said_about_us(f"{post.title}\n{post.text}", post.author or "", post.url, config)
+
+
+def said_about_us(text: str, author: str, url: str, config: Mapping[str, Any]) -> bool:
+    """Whether what was said matches the query of a source's `config`, if it has one."""
+    written = config.get("match")
     if not written:
         return True
-    text = f"{post.title}\n{post.text}"
-    author = post.author or ""
-    return query.parse(written)(query.Subject(text, author, post.url, lambda: detect(text)))
+    return query.parse(written)(query.Subject(text, author, url, lambda: detect(text)))
 
 
 def _adopt(posts: Sequence[Post], places: Mapping[Key, Place], plan: Plan) -> None:

@@ -8,8 +8,12 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,13 +22,17 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
 
+from feedback import preview
 from feedback.health import check, lag
 from feedback.hints import hint
 from feedback.models import RejectedPost, Source
 from feedback.replay import replay
+from feedback.vocabulary import Channel
 from triage.models import OutboxEntry
+from triage.playbook import PlaybookError, store
 
 LATE = timedelta(minutes=2)  # a poll that has not begun this long after its time
+SHOWN = 20  # posts of a preview
 CHECKED = 10  # sources in one click
 
 
@@ -63,11 +71,13 @@ class SourceAdmin(ReadOnly):
         "last_polled_at",
         "next_poll_at",
         "meter_line",
+        "query_link",
         "last_error",
     )
     list_filter = ("channel",)
     ordering = ("name",)
     actions = ("poll_now", "check_now")
+    change_list_template = "triage/source_list.html"
     readonly_fields = (
         "meter_line",
         "config_shown",
@@ -87,6 +97,40 @@ class SourceAdmin(ReadOnly):
         "config_shown",
         "cursor_shown",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The list, and a page for a source's query."""
+        view = self.admin_site.admin_view(self.query)
+        return [path("<int:pk>/query/", view, name="source_query"), *super().get_urls()]
+
+    def query(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What of a source is about us: tried on what it has read, then saved in the playbook."""
+        if not self.has_poll_permission(request):
+            raise PermissionDenied
+        source = get_object_or_404(Source, pk=pk)
+        match = request.POST.get("match", source.config.get("match", "")).strip()
+        context: dict[str, Any] = {"title": "Query", "source": source, "match": match}
+        try:
+            found = preview.of_stored(source, match)
+            if request.method == "POST" and "preview" not in request.POST:
+                store.set_match(source, match, request.user)  # type: ignore[arg-type]
+                messages.success(request, f"{source.name} takes in what matches from now on.")
+                return redirect("admin:feedback_source_changelist")
+            context |= {"found": found, "shown": SHOWN}
+        except (ValueError, PlaybookError) as error:
+            context["wrong"] = str(error)
+        shown = self.admin_site.each_context(request) | context
+        return TemplateResponse(request, "triage/source_query.html", shown)
+
+    @display(description="About us")
+    def query_link(self, source: Source) -> SafeString:
+        """The way to the source's query."""
+        if source.channel == Channel.SAMPLE:
+            return format_html("")
+        address = reverse("admin:source_query", args=[source.pk])
+        return format_html(
+            '<a href="{}">{}</a>', address, source.config.get("match") or "Everything"
+        )
 
     @display(
         description="Health",

@@ -1,6 +1,6 @@
 """The item page: the conversation, what was read, the promises, and the answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -141,13 +141,25 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         "by_hand": replies.is_by_hand(item),
         "reply_url": replies.reply_url(item),
         "corrections": [
-            ("category", "Category", Category.choices, item.category),
-            ("severity", "Severity", [("", "—"), *Severity.choices], item.severity),
-            ("sentiment", "Sentiment", Sentiment.choices, item.sentiment),
-            ("topic", "Topic", Topic.choices, item.topic),
+            _correction("category", "", Category.choices, item.category),
+            _correction("severity", "p", [("", "—"), *Severity.choices], item.severity),
+            _correction("sentiment", "s", Sentiment.choices, item.sentiment),
+            _correction("topic", "o", Topic.choices, item.topic),
         ],
         "closings": Closed.choices,
     }
+
+
+def _correction(
+    name: str, prefix: str, choices: Sequence[tuple[str, str]], now: str
+) -> dict[str, Any]:
+    """A field of the reading with its choices, each with its key: 1 to 7, p0 to p3, s1 …, o1 …"""
+    keys = [
+        value.lower() if name == "severity" else f"{prefix}{number}"
+        for number, (value, _) in enumerate(choices, 1)
+    ]
+    options = [(*choice, key) for choice, key in zip(choices, keys, strict=True)]
+    return {"name": name, "title": name.capitalize(), "options": options, "now": now}
 
 
 def _page(pk: int | None, back: str) -> str:

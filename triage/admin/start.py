@@ -1,6 +1,7 @@
-"""The first page: with nothing to watch yet, two ways to begin."""
+"""The first page: with nothing to watch yet, two ways to begin. Later ones are added here too."""
 
 import re
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.decorators import staff_member_required
@@ -10,13 +11,16 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST
 
+from feedback import preview
 from feedback.channels import sample
+from feedback.channels.hackernews.config import story_id
 from feedback.hints import hint
 from feedback.models import Source
 from triage.playbook import PlaybookError, store
 
 QUEUE = "admin:feedback_item_changelist"
 EVERY = "2m"
+SHOWN = 20  # posts of a preview
 
 
 @staff_member_required(login_url="admin:login")
@@ -26,27 +30,32 @@ def home(request: HttpRequest) -> HttpResponse:
         "feedback.add_source"
     ):
         return redirect(QUEUE)
-    context = admin.site.each_context(request) | {"title": "Begin"}
-    return TemplateResponse(request, "triage/start.html", context)
+    return _page(request)
 
 
-@require_POST
 @staff_member_required(login_url="admin:login")
 def watch(request: HttpRequest) -> HttpResponse:
-    """Watch Hacker News for a word: a source like any other, written into the playbook."""
+    """Watch Hacker News for a word or follow a story: a source like any other, written into the
+    playbook. With `preview` nothing is written, and what it would find is shown.
+    """
     _may(request, "feedback.add_source")
-    word = " ".join(request.POST.get("word", "").split())[:100]
-    if not word:
+    asked = " ".join(request.POST.get("word", "").split())[:200]
+    if request.method != "POST":
+        return _page(request)
+    if not asked:
         messages.error(request, "Write a word or phrase to watch for.")
-        return redirect("home")
-    table = {"name": _name(word), "channel": "hackernews", "queries": [word], "every": EVERY}
+        return _page(request)
+    table = _table(asked)
+    if "preview" in request.POST:
+        return _page(request, {"word": asked, "found": preview.of_service("hackernews", table)})
     try:
         source = store.add_source(table, request.user)  # type: ignore[arg-type]
     except PlaybookError as error:
         messages.error(request, str(error))
-        return redirect("home")
+        return _page(request, {"word": asked})
     hint("poll", source.pk)
-    messages.success(request, f"Watching Hacker News for “{word}”. What it finds appears here.")
+    what = f"following story {table['stories'][0]}" if "stories" in table else f"for “{asked}”"
+    messages.success(request, f"Watching Hacker News {what}. What it finds appears here.")
     return redirect(QUEUE)
 
 
@@ -72,6 +81,29 @@ def remove_sample(request: HttpRequest) -> HttpResponse:
     sample.remove()
     messages.success(request, "The sample launch is gone without a trace.")
     return HttpResponseRedirect("/")
+
+
+def _page(request: HttpRequest, extra: dict[str, Any] | None = None) -> HttpResponse:
+    is_first = not Source.objects.filter(enabled=True).exists()
+    context = admin.site.each_context(request) | {"title": "Begin" if is_first else "Listen"}
+    context |= {"is_first": is_first, "shown": SHOWN} | (extra or {})
+    return TemplateResponse(request, "triage/start.html", context)
+
+
+def _table(asked: str) -> dict[str, Any]:
+    """A source of Hacker News for a word, or for a story by its address."""
+    try:
+        story = story_id(asked)
+    except ValueError:
+        story = 0
+    if story and "/" in asked:
+        return {
+            "name": _name(str(story)),
+            "channel": "hackernews",
+            "stories": [story],
+            "every": EVERY,
+        }
+    return {"name": _name(asked), "channel": "hackernews", "queries": [asked], "every": EVERY}
 
 
 def _name(word: str) -> str:

@@ -43,7 +43,7 @@ class _Source(BaseModel):
 class HackerNewsSource(_Source):
     channel: Literal["hackernews"]
     queries: list[Word] = []
-    stories: list[Annotated[int, Field(gt=0)]] = []
+    stories: list[Annotated[int, Field(gt=0)] | Word] = []  # as numbers or addresses
 
 
 class TwitterSource(_Source):

@@ -101,6 +101,20 @@ def add_source(table: dict[str, Any], by: User | None = None) -> Source:
         return Source.objects.get(name=table["name"])
 
 
+def set_match(source: Source, match: str, by: User | None = None) -> None:
+    """Write a source's query into the playbook in force. Raises PlaybookError."""
+    with transaction.atomic():
+        newest = PlaybookVersion.objects.order_by("-pk").select_for_update().first()
+        document = tomlkit.parse(newest.text if newest else SHIPPED.read_text(encoding="utf-8"))
+        for table in document.get("sources", []):
+            if table.get("name") == source.name:
+                table["match"] = match
+                break
+        else:
+            raise PlaybookError([f'sources: "{source.name}" is not in the playbook in force.'])
+        load(tomlkit.dumps(document), by=by, note=f"query of {source.name} changed")
+
+
 def sync_sources(rules: Playbook) -> None:
     """Bring the rows of sources in line; one that is gone is disabled, its items stay.
 

@@ -24,7 +24,7 @@ class Config:
     def read(cls, table: Mapping[str, Any]) -> "Config":
         """Raises ValueError naming the key and what would be right."""
         queries = tuple(dict.fromkeys(map(_words, _list(table, "queries"))))
-        stories = tuple(dict.fromkeys(map(_story, _list(table, "stories"))))
+        stories = tuple(dict.fromkeys(map(story_id, _list(table, "stories"))))
         if not queries and not stories:
             raise ValueError('name words to search in "queries", or threads in "stories".')
         return cls(queries, stories, _span(table.get("backfill", "1d")))
@@ -44,7 +44,8 @@ def _words(value: Any) -> str:
     return words
 
 
-def _story(value: Any) -> int:
+def story_id(value: Any) -> int:
+    """The number of an item, from it or from its address. Raises ValueError."""
     found = re.fullmatch(r"(?:https?://[\w.:-]+/item\?id=)?([1-9][0-9]{0,11})", str(value).strip())
     if not found or isinstance(value, bool):
         raise ValueError(f"stories: {value!r} is not the id of an item. Write 41129813.")

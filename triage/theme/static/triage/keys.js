@@ -1,5 +1,8 @@
-/* Keys: what has `data-key` is pressed (a field is gone to); j and k walk the queue's rows. */
+/* Keys: what has `data-key` is pressed (a field is gone to, an option chosen and sent); two keys
+   in a row may name one thing; j and k walk the queue's rows. */
 (() => {
+  let before = "";
+  let at = 0;
   const isField = (element) => element.matches("input, textarea, select, [contenteditable]");
 
   function walk(step) {
@@ -13,7 +16,10 @@
   }
 
   function press(element) {
-    if (isField(element)) element.focus(); else element.click();
+    if (element.matches("option")) {
+      element.parentElement.value = element.value;
+      element.closest("form").requestSubmit();
+    } else if (isField(element)) element.focus(); else element.click();
     if (element.matches("summary")) element.parentElement.querySelector("textarea")?.focus();
   }
 
@@ -24,7 +30,10 @@
       return;
     }
     if (document.querySelector("dialog[open]")) return;
-    const element = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    const named = (keys) => document.querySelector(`[data-key="${CSS.escape(keys)}"]`);
+    const isSecond = event.timeStamp - at < 1500;
+    const element = (isSecond && named(before + event.key)) || named(event.key);
+    [before, at] = [event.key, event.timeStamp];
     if (event.key === "?") document.getElementById("keys").showModal();
     else if (element) press(element);
     else if (event.key === "j" ? !walk(1) : event.key === "k" ? !walk(-1) : true) return;
