@@ -12,6 +12,7 @@ from triage.duplicates.traits import GRAM_BUCKETS, WORD_BUCKETS, Report, Terms
 
 CANDIDATES = 60  # by embedding, and as many by words
 GROWTH = 1.1  # by how much the window grows before rarity of terms is counted anew
+OTHERS = 1_000  # imagined texts without any of the terms: rarity in a window that is still small
 WIDTH = 384  # of an embedding
 
 
@@ -36,7 +37,6 @@ class Index:
         self._places: dict[int, int] = {}
         self._matrix = np.zeros((0, WIDTH), dtype=np.float32)
         self._words = _Space(WORD_BUCKETS, attrgetter("words"))
-        self._titles = _Space(WORD_BUCKETS, attrgetter("title"))
         self._grams = _Space(GRAM_BUCKETS, attrgetter("grams"))
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Index:
         self._reports = [*kept, *fresh.values()][-self._limit :]
         self._matrix = np.concatenate([kept_rows, rows])[-self._limit :]
         self._places = {report.key: place for place, report in enumerate(self._reports)}
-        for space in (self._words, self._titles, self._grams):
+        for space in (self._words, self._grams):
             space.fill(self._reports)
 
     def find(self, report: Report, count: int = 10) -> list[Match]:
@@ -71,15 +71,14 @@ class Index:
         places = _best(meaning, CANDIDATES) | _best(words, CANDIDATES)
         places.discard(self._places.get(report.key, -1))
         rows = sorted(places)
-        titles, grams = self._titles.cosines(report, rows), self._grams.cosines(report, rows)
+        letters = self._grams.cosines(report, rows)
         found = []
         for number, place in enumerate(rows):
             other = self._reports[place]
             likeness = Likeness(
                 meaning=max(0.0, float(meaning[place])),
                 words=float(words[place]),
-                letters=float(grams[number]),
-                title=float(titles[number]),
+                letters=float(letters[number]),
                 errors=shared(report.errors, other.errors),
                 versions=shared(report.versions, other.versions),
                 apart=apart(report.at, other.at),
@@ -108,7 +107,7 @@ class _Space:
         self._buckets = np.concatenate([one.buckets for one in terms])
         if not self._counted_at <= len(reports) <= self._counted_at * GROWTH:
             held = np.bincount(self._buckets, minlength=len(self._rarity))
-            rarity = np.log(1 + (len(reports) - held + 0.5) / (held + 0.5))
+            rarity = np.log(1 + (len(reports) + OTHERS - held) / (held + 0.5))
             self._rarity, self._counted_at = rarity.astype(np.float32), len(reports)
         weights = np.concatenate([one.counts for one in terms]) * self._rarity[self._buckets]
         lengths = np.sqrt(self._sums(weights * weights, self._starts))

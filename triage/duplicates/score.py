@@ -7,7 +7,7 @@ The coefficients are fitted by `triage.classifier.training.duplicates` and shipp
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,6 @@ class Likeness:
     meaning: float  # cosine of their embeddings
     words: float  # cosine of the words of title and opening, weighted by rarity
     letters: float  # the same of their character n-grams: typos, inflections, compounds
-    title: float  # cosine of the words of their titles
     errors: float  # share of the error strings that they have in common
     versions: float  # share of the versions that they have in common
     apart: float  # of time: 0 on the same day, 1 a year and more apart
@@ -42,8 +41,7 @@ def coefficients() -> Mapping[str, float]:
 
 def probability(likeness: Likeness, by: Mapping[str, float]) -> float:
     """The probability that two texts that are so alike report the same thing, 0 to 1."""
-    pairs = zip(NAMES, astuple(likeness), strict=True)
-    logit = by["intercept"] + sum(by[name] * value for name, value in pairs)
+    logit = by["intercept"] + sum(by[name] * getattr(likeness, name) for name in NAMES)
     return 1 / (1 + math.exp(-logit))
 
 

@@ -57,7 +57,6 @@ class Report:
 
     key: int
     words: Terms
-    title: Terms
     grams: Terms
     errors: frozenset[str]
     versions: frozenset[str]
@@ -73,11 +72,9 @@ def report_of(
     if title and body.casefold().startswith(title.casefold()):
         body = body[len(title) :]
     raw = f"{text.title[:500]}\n{text.text[:MARKS_LOOKED_AT]}"
-    in_title = words_of(title)
     return Report(
         key=key,
-        words=_terms([*in_title * TITLE_COUNTS, *words_of(body[:OPENING])]),
-        title=_terms(in_title),
+        words=_terms(words_of(title) * TITLE_COUNTS + words_of(body[:OPENING])),
         grams=_grams(f"{title} {body}"[:GRAM_CHARACTERS]),
         errors=_marks(_ERROR, raw),
         versions=_marks(_VERSION, raw),
