@@ -36,19 +36,11 @@ class Index:
         self._reports: list[Report] = []
         self._places: dict[int, int] = {}
         self._matrix = np.zeros((0, WIDTH), dtype=np.float32)
-        self._words = _Space(WORD_BUCKETS, attrgetter("words"))
-        self._grams = _Space(GRAM_BUCKETS, attrgetter("grams"))
+        self._words = _Space(WORD_BUCKETS, attrgetter("traits.words"))
+        self._grams = _Space(GRAM_BUCKETS, attrgetter("traits.grams"))
 
     def __len__(self) -> int:
         return len(self._reports)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._places
-
-    @property
-    def newest(self) -> int:
-        """The highest key; 0 where there is nothing."""
-        return max(self._places, default=0)
 
     def add(self, reports: Iterable[Report]) -> None:
         """Take reports in; one with a known key takes the old one's place in the window."""
@@ -79,8 +71,8 @@ class Index:
                 meaning=max(0.0, float(meaning[place])),
                 words=float(words[place]),
                 letters=float(letters[number]),
-                errors=shared(report.errors, other.errors),
-                versions=shared(report.versions, other.versions),
+                errors=shared(report.traits.errors, other.traits.errors),
+                versions=shared(report.traits.versions, other.traits.versions),
                 apart=apart(report.at, other.at),
             )
             found.append(Match(other.key, probability(likeness, self._by), likeness))

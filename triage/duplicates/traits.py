@@ -8,6 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -21,9 +22,11 @@ GRAM_BUCKETS = 1 << 16
 OPENING = 600  # characters; people say at the beginning what it is about
 GRAM_CHARACTERS = 300
 GRAM_BYTES = 4
+LONGEST_WORD = 64
 TITLE_COUNTS = 2  # how often a title's words count
 MARKS_LOOKED_AT = 4_000  # characters in which errors and versions are looked for
 MARKS_AT_MOST = 24
+KEPT = 1_000  # texts whose traits are kept in memory, 3 KB each
 
 STOP = frozenset(
     "a about after all also am an and any are as at be been before being but by can could did do "
@@ -40,26 +43,38 @@ _ERROR = re.compile(
     r"\b(?:[A-Za-z]\w*(?:Exception|Error|Fault|Panic)|E[A-Z]{4,12}|[A-Z]{2,}_[A-Z_]{3,}|"
     r"[A-Z]{1,5}-?\d{3,6}|0x[0-9a-fA-F]{3,16}|SIG[A-Z]{3,4}|[45]\d\d)\b"
 )
-_VERSION = re.compile(r"(?<![\w.])v?(\d{1,4}\.\d{1,4}(?:\.\d{1,5}){0,2})(?![\w.]*\d)", re.IGNORECASE)
+_VERSION = re.compile(
+    r"(?<![\w.])v?(\d{1,4}\.\d{1,4}(?:\.\d{1,5}){0,2})(?![\w.]*\d)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """Distinct buckets of a text's terms, and how much each counts in it."""
 
-    buckets: "np.ndarray[Any, Any]"  # int32
-    counts: "np.ndarray[Any, Any]"  # float32
+    buckets: "np.ndarray[Any, Any]"
+    counts: "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One text as it is compared with others. `embedding` has unit length, or is None."""
+class Traits:
+    """What one text is compared by, beside its embedding."""
 
-    key: int
     words: Terms
     grams: Terms
     errors: frozenset[str]
     versions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One text as it is compared with others: `key` names it, `at` is when it was written.
+
+    `embedding` has unit length; without one, the text is found by its words alone.
+    """
+
+    key: int
+    traits: Traits
     embedding: "np.ndarray[Any, Any] | None"
     at: datetime | None = None
 
@@ -67,32 +82,38 @@ class Report:
 def report_of(
     key: int, text: Text, embedding: "np.ndarray[Any, Any] | None", at: datetime | None = None
 ) -> Report:
-    """A text as it is compared; `key` names it, `at` is when it was written."""
+    """A text as it is compared."""
+    return Report(key, traits_of(text), embedding, at)
+
+
+@lru_cache(maxsize=KEPT)  # a report is compared anew with each that follows it
+def traits_of(text: Text) -> Traits:
+    """What a text is compared by; its title's words count twice."""
     title, body = own_words(text.title[:500]), own_words(text.text)
     if title and body.casefold().startswith(title.casefold()):
         body = body[len(title) :]
     raw = f"{text.title[:500]}\n{text.text[:MARKS_LOOKED_AT]}"
-    return Report(
-        key=key,
+    return Traits(
         words=_terms(words_of(title) * TITLE_COUNTS + words_of(body[:OPENING])),
         grams=_grams(f"{title} {body}"[:GRAM_CHARACTERS]),
         errors=_marks(_ERROR, raw),
         versions=_marks(_VERSION, raw),
-        embedding=embedding,
-        at=at,
     )
 
 
 def words_of(text: str) -> list[str]:
     """The telling words of a text, stemmed; of `readBlockLength` also its parts."""
-    found = []
-    for written in _WORD.findall(unicodedata.normalize("NFKC", text)):
-        parts = _PART.findall(written)
-        whole = written.casefold()
-        for word in [whole, *(part.casefold() for part in parts if len(parts) > 1)]:
-            if 1 < len(word) <= 64 and word not in STOP:
-                found.append(stem(word))
-    return found
+    return [
+        stem(word)
+        for written in _WORD.findall(unicodedata.normalize("NFKC", text))
+        for word in _with_parts(written)
+        if 1 < len(word) <= LONGEST_WORD and word not in STOP
+    ]
+
+
+def _with_parts(written: str) -> list[str]:
+    parts = _PART.findall(written)
+    return [written.casefold(), *(part.casefold() for part in parts if len(parts) > 1)]
 
 
 def stem(word: str) -> str:

@@ -152,6 +152,14 @@ class ClockRule(Rule):
     warn_at: Share
 
 
+class ClusterRule(Rule):
+    """When several people's reports of the same thing raise each other by one severity."""
+
+    reports: int = Field(gt=1, le=100)  # people, the newest reporter among them
+    within: Duration
+    alike: Share  # the score from which two reports are of the same thing
+
+
 class ReportRule(Rule):
     """What the sentiment report measures itself against."""
 
@@ -242,6 +250,7 @@ class Playbook(Rule):
     sources: list[SourceRule] = []
     tracking: Tracking = Tracking()
     clocks: ClockRule
+    clusters: ClusterRule | None = None
     report: ReportRule
     escalation: Escalation = Escalation()
     rota: list[Rota] = []

@@ -59,8 +59,7 @@ def pairs_of(rows: Sequence[Mapping[str, Any]], embeddings: Floats) -> Pairs:
         if row["duplicates"]
     }
     reports = [
-        report_of(number, text_of(dict(row)), embeddings[number])
-        for number, row in enumerate(rows)
+        report_of(number, text_of(dict(row)), embeddings[number]) for number, row in enumerate(rows)
     ]
     index = Index(limit=len(reports), by=BEGIN)
     index.add(reports)
