@@ -54,7 +54,7 @@ def reporters(bugs: Sequence[Said], keys: Sequence[int], rule: ClusterRule) -> d
 
     Who is not known is nobody: nothing says that they are somebody else.
     """
-    from triage.duplicates import Index
+    from triage.duplicates.index import Index
 
     by_key = {bug.report.key: bug for bug in bugs}
     index = Index(limit=len(bugs))

@@ -14,12 +14,12 @@ from django.db.models.functions import Substr
 from feedback.models import Item, Kind, Message
 from feedback.vocabulary import State
 from triage.classifier import Text
+from triage.duplicates.score import SAME
+from triage.duplicates.traits import WIDTH, Report, report_of
 from triage.models import Reading
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from triage.duplicates import Report
 
 WINDOW = 10_000  # newest items that are looked at
 NEAREST = 40  # by embedding, of which the words are compared
@@ -34,18 +34,23 @@ class Similar:
     item: Item
     score: float
 
+    @property
+    def is_same(self) -> bool:
+        """Whether it is likelier than not that both report the same."""
+        return self.score >= SAME
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """An item as it is compared, and who wrote it."""
 
-    report: "Report"
+    report: Report
     author: int | None
 
 
 def similar_to(item: Item, count: int = 5) -> list[Similar]:
     """The items of the window that are likest to one, likest first; spam is left out."""
-    from triage.duplicates import Index
+    from triage.duplicates.index import Index
 
     own = said(Item.objects.filter(pk=item.pk), 1)
     if not own:
@@ -73,10 +78,8 @@ def said(items: QuerySet[Item], at_most: int) -> list[Said]:
     ]
 
 
-def comparable(key: int, title: str, text: str, embedding: Any, at: datetime | None) -> "Report":
+def comparable(key: int, title: str, text: str, embedding: Any, at: datetime | None) -> Report:
     """An item as it is compared; an embedding of another model's width is of no use."""
-    from triage.duplicates import WIDTH, report_of
-
     usable = embedding if embedding is not None and len(embedding) == WIDTH else None
     return report_of(key, Text(text=text[:TEXT_LIMIT], title=title), usable, at)
 
@@ -93,7 +96,7 @@ def unpacked(stored: bytes | memoryview) -> "np.ndarray[Any, Any]":
     return np.frombuffer(stored, dtype="<f2").astype(np.float32)
 
 
-def _nearest(own: "Report") -> list[int]:
+def _nearest(own: Report) -> list[int]:
     """The items of the window that are nearest by embedding."""
     import numpy as np
 

@@ -10,7 +10,8 @@ from triage.classifier import scoring
 from triage.classifier.labels import ALIASES, CATEGORIES, SEVERITIES
 from triage.classifier.reader import Reader, Reading
 from triage.classifier.rows import text_of
-from triage.duplicates import Index, report_of
+from triage.duplicates.index import Index
+from triage.duplicates.traits import report_of
 from triage.playbook import Playbook
 from triage.severity import decide, evidence
 

@@ -1,7 +1,5 @@
-"""Whether two texts report the same thing, in whatever words and on whichever channel."""
+"""Whether two texts report the same thing, in whatever words and on whichever channel.
 
-from triage.duplicates.index import WIDTH, Index, Match
-from triage.duplicates.score import SAME
-from triage.duplicates.traits import Report, report_of
-
-__all__ = ["SAME", "WIDTH", "Index", "Match", "Report", "report_of"]
+`traits`: what a text is compared by; `score`: how likely two are the same; `index`: a window of
+texts in which the likely duplicates of a new one are found (it alone loads NumPy at once).
+"""

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from triage.duplicates.score import Likeness, apart, coefficients, probability, shared
-from triage.duplicates.traits import GRAM_BUCKETS, WORD_BUCKETS, Report, Terms
+from triage.duplicates.traits import GRAM_BUCKETS, WIDTH, WORD_BUCKETS, Report, Terms
 
 CANDIDATES = 60  # by embedding, and as many by words
 GROWTH = 1.1  # by how much the window grows before rarity of terms is counted anew
 OTHERS = 1_000  # imagined texts without any of the terms: rarity in a window that is still small
-WIDTH = 384  # of an embedding
 
 
 @dataclass(frozen=True, slots=True)

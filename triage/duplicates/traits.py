@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WORD_BUCKETS = 1 << 17
 GRAM_BUCKETS = 1 << 16
+WIDTH = 384  # of an embedding
 OPENING = 600  # characters; people say at the beginning what it is about
 GRAM_CHARACTERS = 300
 GRAM_BYTES = 4

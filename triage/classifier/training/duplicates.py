@@ -16,8 +16,9 @@ import numpy as np
 
 from triage.classifier.reader import get_reader
 from triage.classifier.rows import read_rows, text_of
-from triage.duplicates import Index, Match, report_of
+from triage.duplicates.index import Index, Match
 from triage.duplicates.score import NAMES, SHIPPED, probability
+from triage.duplicates.traits import report_of
 
 Floats = np.ndarray[Any, Any]
 
