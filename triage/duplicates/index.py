@@ -44,9 +44,11 @@ class Index:
     def add(self, reports: Iterable[Report]) -> None:
         """Take reports in; one with a known key takes the old one's place in the window."""
         fresh = {report.key: report for report in reports}
+        if not fresh:
+            return
         kept = [report for report in self._reports if report.key not in fresh]
         kept_rows = self._matrix[[self._places[report.key] for report in kept]]
-        rows = np.stack([_row(report) for report in fresh.values()]) if fresh else kept_rows[:0]
+        rows = np.stack([_row(report) for report in fresh.values()])
         self._reports = [*kept, *fresh.values()][-self._limit :]
         self._matrix = np.concatenate([kept_rows, rows])[-self._limit :]
         self._places = {report.key: place for place, report in enumerate(self._reports)}
