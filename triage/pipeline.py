@@ -11,16 +11,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils import timezone
 
 from feedback.models import HistoryEntry, Item, Kind, Message
-from triage import clocks, conversation, outbox, playbook
+from triage import bursts, clocks, conversation, outbox, playbook
 from triage.classifier import Text, get_reader
 from triage.models import Clock, Reading
 from triage.playbook import Playbook
+from triage.similar import packed
 
 if TYPE_CHECKING:
     from triage.classifier import Reading as Read
@@ -111,6 +112,14 @@ def _read(ids: Sequence[int], work: Mapping[int, Work], rules: Playbook) -> None
     readings = get_reader().read([text for _, _, text in asked], rules) if asked else []
     for (one, message, _), reading in zip(asked, readings, strict=True):
         one.readings[message.pk] = reading
+    fresh = [
+        bursts.Fresh(items[pk], message.text, one.readings[message.pk])
+        for pk, one in work.items()
+        for message in one.fresh
+        if message.pk == one.first_id and message.pk in one.readings
+    ]
+    for pk, reading in bursts.raised(fresh, rules).items():
+        work[pk].readings[work[pk].first_id or 0] = reading
 
 
 def _text(item: Item, message: Message, first_id: int | None) -> Text:
@@ -179,7 +188,7 @@ def _save_readings(items: Mapping[int, Item], work: Mapping[int, Work], now: dat
         if reading:
             values = {name: getattr(reading, name) for name in READING_COLUMNS}
             values |= {"severity": reading.severity or "", "also": list(reading.also)}
-            values |= {"why": list(reading.why), "embedding": _packed(reading.embedding)}
+            values |= {"why": list(reading.why), "embedding": packed(reading.embedding)}
             rows.append(Reading(item_id=pk, read_at=now, **values))
     Reading.objects.bulk_create(
         rows,
@@ -187,11 +196,6 @@ def _save_readings(items: Mapping[int, Item], work: Mapping[int, Work], now: dat
         unique_fields=["item"],
         update_fields=[*READING_COLUMNS, "read_at"],
     )
-
-
-def _packed(embedding: Any) -> bytes | None:
-    """An embedding as little-endian half floats."""
-    return None if embedding is None else embedding.astype("<f2").tobytes()
 
 
 def _history(item: Item, work: Work, now: datetime) -> Iterator[HistoryEntry]:

@@ -14,7 +14,10 @@ from feedback.vocabulary import Severity
 
 if TYPE_CHECKING:
     from triage.playbook import Playbook
+    from triage.playbook.schema import ClusterRule
 
+RAISED = {Severity.P2: Severity.P1, Severity.P1: Severity.P0}
+"""What many reports make of a severity; a P3 stays what it is, however many see it."""
 GRAVE_ENOUGH = 0.05  # probability of P0 from which evidence of P0 makes a P0, else a P1
 _SENTENCE = re.compile(r"[^.!?\n;]+[.!?;]*")
 _DENIED = re.compile(
@@ -77,6 +80,21 @@ def decide(
         is_doubted = raised == Severity.P0 and scores[Severity.P0] < GRAVE_ENOUGH
         severity = min(severity, Severity.P1 if is_doubted else raised)
     return severity, reasons
+
+
+def raised_by_reports(severity: str, people: int, rule: "ClusterRule | None") -> tuple[str, str]:
+    """Severity of a bug that so many people reported at once, and the reason if that raised it.
+
+    `people`: its author, and each other who wrote the same within the rule's time. It is raised
+    by one level at most and never lowered.
+    """
+    if rule is None or people < rule.reports or severity not in Severity.values:
+        return severity, ""
+    raised = RAISED.get(Severity(severity), severity)
+    if raised == severity:
+        return severity, ""
+    minutes = rule.within.total_seconds() / 60
+    return raised, f"{people} people report the same within {minutes:g} minutes: {raised}"
 
 
 def _by_model(scores: Mapping[str, float], p0_threshold: float) -> Severity:

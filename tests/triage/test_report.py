@@ -353,7 +353,7 @@ def test_json_has_every_figure_under_its_name():
         "by_channel", "by_category", "channel_by_category", "feedback", "sentiment",
         "positive", "neutral", "negative", "positive_of_opinions", "before",
         "before_feedback", "goal", "is_small", "bugs", "open_bugs", "clocks", "waiting",
-        "waiting_count", "praise", "criticism", "has_sample",
+        "waiting_count", "themes", "praise", "criticism", "has_sample",
     }  # fmt: skip
     assert found["bugs"]["P0"] == {"new": 1}
     begin, end = (datetime.fromisoformat(found[name]) for name in ("begin", "end"))

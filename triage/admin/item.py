@@ -21,6 +21,7 @@ from triage.conversation import last_reply
 from triage.models import Delivery, OutboxEntry
 from triage.playbook import Playbook
 from triage.playbook.schema import VARIABLES
+from triage.similar import similar_to
 
 MESSAGES_SHOWN = 300
 HISTORY_SHOWN = 200
@@ -39,9 +40,11 @@ class ItemAdmin(ModelAdmin):
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """The admin's own, and one address for what people do to an item."""
+        """The admin's own, one for what people do to an item, and one for what is like it."""
         act = self.admin_site.admin_view(require_POST(self.act))
+        similar = self.admin_site.admin_view(self.similar)
         return [
+            path("<int:pk>/similar/", similar, name="feedback_item_similar"),
             path("<int:pk>/act/<slug:name>/", act, name="feedback_item_act"),
             *super().get_urls(),
         ]
@@ -83,6 +86,14 @@ class ItemAdmin(ModelAdmin):
         context["may_change"] = self.has_change_permission(request)
         context["is_fullwidth"] = "1"
         return TemplateResponse(request, "triage/item.html", context)
+
+    def similar(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The panel of items like this one; the page asks for it once it is there."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        item = get_object_or_404(Item, pk=pk)
+        context = {"item": item, "similar": similar_to(item), "back": queue.back(request)}
+        return TemplateResponse(request, "triage/item_similar.html", context)
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """Do what a person asked for; a conflict is told on the page."""

@@ -10,6 +10,8 @@ from triage.classifier import scoring
 from triage.classifier.labels import ALIASES, CATEGORIES, SEVERITIES
 from triage.classifier.reader import Reader, Reading
 from triage.classifier.rows import text_of
+from triage.duplicates.index import Index
+from triage.duplicates.traits import report_of
 from triage.playbook import Playbook
 from triage.severity import decide, evidence
 
@@ -120,16 +122,28 @@ def _heads(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
             [one.row.get("severity") == "P0" for one in scored],
             [one.reading.severity == "P0" for one in scored],
         )
-    twins = {
-        str(one.row["id"]): [str(twin) for twin in one.row.get("duplicates") or []]
-        for one in scored
-        if "id" in one.row
-    }
-    if any(twins.values()):
-        embeddings = np.stack([one.reading.embedding for one in scored])
-        ids = [str(one.row.get("id", position)) for position, one in enumerate(scored)]
-        found["duplicates"] = scoring.duplicates(ids, twins, embeddings)
+    if any(one.row.get("duplicates") for one in scored):
+        found["duplicates"] = _duplicates(scored)
     return found
+
+
+def _duplicates(scored: Sequence[Scored]) -> dict[str, Any]:
+    """Recall of the texts whose duplicates are among these, by the score that the queue uses."""
+    ids = [str(one.row.get("id", position)) for position, one in enumerate(scored)]
+    place = {name: position for position, name in enumerate(ids)}
+    twins = {
+        name: kept
+        for name, one in zip(ids, scored, strict=True)
+        if (kept := [str(twin) for twin in one.row.get("duplicates") or [] if str(twin) in place])
+    }
+    reports = [
+        report_of(position, text_of(dict(one.row)), one.reading.embedding)
+        for position, one in enumerate(scored)
+    ]
+    index = Index(limit=len(reports))
+    index.add(reports)
+    found = {name: [ids[match.key] for match in index.find(reports[place[name]])] for name in twins}
+    return scoring.duplicates(twins, found)
 
 
 def _read(one: Scored, head: str) -> str:

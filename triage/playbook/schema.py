@@ -162,6 +162,14 @@ class Manners(Rule):
     alike: int = Field(default=1_000, gt=0)
 
 
+class ClusterRule(Rule):
+    """When several people's reports of the same thing raise each other by one severity."""
+
+    reports: int = Field(gt=1, le=100)  # people, the newest reporter among them
+    within: Duration
+    alike: Share  # the score from which two reports are of the same thing
+
+
 class ReportRule(Rule):
     """What the sentiment report measures itself against."""
 
@@ -253,6 +261,7 @@ class Playbook(Rule):
     manners: dict[Channel, Manners] = {}
     tracking: Tracking = Tracking()
     clocks: ClockRule
+    clusters: ClusterRule | None = None
     report: ReportRule
     escalation: Escalation = Escalation()
     rota: list[Rota] = []

@@ -11,6 +11,7 @@ from feedback.models import OPEN_STATES, Item, Person
 from feedback.vocabulary import Category, Channel, Sentiment, Severity, State
 from triage.models import Clock, ClockKind
 from triage.playbook import Playbook
+from triage.report.themes import talk
 from triage.report.values import Kept, Quote, Report, Waiting
 
 WAITING_SHOWN = 5
@@ -72,6 +73,7 @@ def make(begin: datetime, end: datetime, rules: Playbook) -> Report:
         clocks=_clocks(begin, end),
         waiting=_waiting(waiting),
         waiting_count=waiting.count(),
+        themes=talk(items),
         praise=_quotes(items, Category.PRAISE, Sentiment.POSITIVE, rules.report.quotes),
         criticism=_quotes(items, Category.CRITICISM, Sentiment.NEGATIVE, rules.report.quotes),
         has_sample=Item.objects.filter(source__channel=Channel.SAMPLE, created_at__lt=end).exists(),

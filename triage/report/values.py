@@ -48,6 +48,20 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """A theme of the period: its own words, and `text` of its most typical item.
+
+    `negative` is the share of its items that are, 0 to 1.
+    """
+
+    name: tuple[str, ...]
+    count: int
+    negative: float
+    item: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The figures of one period. Items count by when they were posted; spam counts nowhere else.
 
@@ -57,7 +71,8 @@ class Report:
     `before`, `before_feedback`: share and size of the period of the same length before.
     `bugs`: severity to state to count, of the period's items; `open_bugs`: severity to count, of
     all that are open at its end, whenever they came. `waiting`: those who wait longest, whenever
-    they came, of `waiting_count`. Severity "none" is a bug without one.
+    they came, of `waiting_count`. `themes`: what people talk about, the
+    largest first, of the newest feedback in English. Severity "none" is a bug without one.
     """
 
     begin: datetime
@@ -84,6 +99,7 @@ class Report:
     clocks: tuple[Kept, ...]
     waiting: tuple[Waiting, ...]
     waiting_count: int
+    themes: tuple[Talk, ...]
     praise: tuple[Quote, ...]
     criticism: tuple[Quote, ...]
     has_sample: bool

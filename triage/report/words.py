@@ -34,7 +34,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
     `summary`, `meets_goal`, and the fields of `Report` under their own names: instants in
     ISO 8601 with offset, shares from 0 to 1 or null, lists of objects for `clocks`, `waiting`,
-    `praise` and `criticism`.
+    `themes`, `praise` and `criticism`.
     """
     row: dict[str, Any] = _plain(asdict(report))
     return {"summary": summary(report), "meets_goal": report.meets_goal, **row}

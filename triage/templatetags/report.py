@@ -24,3 +24,9 @@ def clock_name(kind: str) -> str:
 def is_link(url: str) -> bool:
     """Whether an address from outside may be a link."""
     return url.startswith(("https://", "http://"))
+
+
+@register.filter
+def share(value: float) -> str:
+    """A share as a whole percentage."""
+    return f"{value:.0%}"
