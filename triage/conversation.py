@@ -7,7 +7,7 @@ saves both. They are shared by the pipeline, the composer and the deliverer.
 from datetime import datetime
 
 from feedback.models import Item, Kind, Message
-from feedback.vocabulary import Category, State
+from feedback.vocabulary import Category, Closed, State
 from triage import clocks
 from triage.classifier import Reading
 from triage.models import Clock, ClockKind
@@ -115,6 +115,12 @@ def we_answered(item: Item, board: list[Clock], at: datetime) -> None:
     clocks.meet(board, clocks.REPLY_MEETS, at)
     if item.state in (State.NEW, State.OPEN, State.SNOOZED):
         item.state = State.WAITING
+
+
+def set_aside(item: Item, board: list[Clock], at: datetime) -> None:
+    """It is not about us: nothing is promised any more."""
+    clocks.stop(board, at)
+    item.state, item.closed_as, item.closed_at = State.CLOSED, Closed.NO_FEEDBACK, at
 
 
 def last_reply(item: Item) -> Message | None:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from feedback.models import Item, Message
+from feedback.models import Item, Message, Source
 from feedback.vocabulary import Category, Sentiment, Severity, Topic
 
 
@@ -57,6 +57,18 @@ class Correction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.field}: {self.was} → {self.now}"
+
+
+class NotAboutUs(models.Model):
+    """A person's word that an item is not about us; its source learns from it."""
+
+    item = models.OneToOneField(Item, on_delete=models.CASCADE, related_name="not_about_us")
+    source = models.ForeignKey(Source, on_delete=models.CASCADE)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"item {self.item_id}"
 
 
 class ClockKind(models.TextChoices):

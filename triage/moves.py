@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from feedback.models import HistoryEntry, Item, Kind, Message
 from feedback.vocabulary import Category, Closed, Sentiment, Severity, State, Topic
-from triage import clocks, playbook
+from triage import clocks, conversation, playbook
 from triage.conversation import give_out
-from triage.models import Clock, ClockKind, Correction
+from triage.models import Clock, ClockKind, Correction, NotAboutUs
 
 NOTE_LIMIT = 10_000
 CORRECTABLE = {
@@ -85,6 +85,24 @@ def close(item: Item, as_: str, by: User) -> None:
         clocks.stop(board, now)
         item.state, item.closed_as, item.closed_at = State.CLOSED, as_, now
         _save(item, board, now, by, "closed", {"as": as_})
+
+
+def not_about_us(item: Item, by: User) -> None:
+    """Close an item that is about somebody else; its source learns to leave the like of it out."""
+    with transaction.atomic():
+        item, board, now = _open(item)
+        NotAboutUs.objects.update_or_create(
+            item=item, defaults={"source_id": item.source_id, "by": by, "at": now}
+        )
+        conversation.set_aside(item, board, now)
+        _save(item, board, now, by, "not_about_us")
+
+
+def about_us(item: Item, by: User) -> None:
+    """Take back that an item is not about us, whoever said so."""
+    with transaction.atomic():
+        NotAboutUs.objects.filter(item=item).delete()
+        reopen(item, by)
 
 
 def mark_spam(item: Item, by: User) -> None:

@@ -17,7 +17,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from feedback.models import HistoryEntry, Item, Kind, Message
-from triage import bursts, clocks, conversation, outbox, playbook
+from feedback.vocabulary import State
+from triage import aboutness, bursts, clocks, conversation, outbox, playbook
 from triage.classifier import Text, get_reader
 from triage.models import Clock, Reading
 from triage.playbook import Playbook
@@ -49,6 +50,7 @@ class Work:
     first_id: int | None  # the message that began the item
     is_answered: bool
     readings: dict[int, "Read"] = field(default_factory=dict)  # by message id
+    foreign_like: int | None = None  # the item, not about us, that this one is like
 
 
 def triage_waiting(seconds: float = 5.0) -> bool:
@@ -120,6 +122,9 @@ def _read(ids: Sequence[int], work: Mapping[int, Work], rules: Playbook) -> None
     ]
     for pk, reading in bursts.raised(fresh, rules).items():
         work[pk].readings[work[pk].first_id or 0] = reading
+    unseen = [one for one in fresh if one.item.state == State.NEW and not one.item.corrected]
+    for pk, like in aboutness.foreign(unseen).items():
+        work[pk].foreign_like = like
 
 
 def _text(item: Item, message: Message, first_id: int | None) -> Text:
@@ -151,6 +156,8 @@ def _conclude(item: Item, work: Work, board: list[Clock], rules: Playbook) -> No
             is_answered = True
         elif reading and message.pk == work.first_id:
             conversation.read_first(item, board, reading, rules, item.taken_in_at)
+            if work.foreign_like and item.state == State.NEW:
+                conversation.set_aside(item, board, timezone.now())
         elif reading:
             now = timezone.now()
             conversation.read_follow_up(item, board, reading, rules, now, is_answered=is_answered)
@@ -207,5 +214,8 @@ def _history(item: Item, work: Work, now: datetime) -> Iterator[HistoryEntry]:
             detail = {"category": reading.category, "severity": reading.severity or ""}
             detail |= {"responder": item.responder, "model": reading.model}
             yield HistoryEntry(item=item, at=now, event="triaged", detail=detail)
+            if work.foreign_like:
+                like = {"like": work.foreign_like}
+                yield HistoryEntry(item=item, at=now, event="not_about_us", detail=like)
         elif reading:
             yield HistoryEntry(item=item, at=now, event="author_wrote")

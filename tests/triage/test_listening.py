@@ -11,9 +11,10 @@ from feedback.intake import add_posts
 from feedback.models import Item, Message, Source
 from tests.make import make_post
 from tests.replay import Replay, make_hit, make_thread
+from triage import moves, pipeline
 from triage.playbook import store
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +70,48 @@ def test_who_may_only_look_changes_no_query(client: Client) -> None:
     page = reverse("admin:source_query", args=[source.pk])
     assert client.post(page, {"match": "x"}).status_code == 403
     assert client.get("/start/watch").status_code == 403
+
+
+FISHING = [
+    "Caught three trout with a Corp fishing rod on the river today, what a day of fishing",
+    "Corp rods are fine for trout, for salmon fishing take a stronger rod and line",
+]
+ANGLER = "Which Corp fishing rod would you take for trout in a small river?"
+PRODUCT = "The Corp dashboard shows yesterday's tasks, today's are missing after I log in"
+
+
+def read(source: Source, *texts: str) -> list[Item]:
+    posts = [make_post(text=text, author=f"p{text[:12]}") for text in texts]
+    add_posts(source, posts)
+    while pipeline.triage_waiting():
+        pass
+    items = Item.objects.order_by("-pk")[: len(texts)]
+    return sorted(items, key=lambda item: item.pk)
+
+
+def test_what_is_not_about_us_teaches_its_source_until_it_is_taken_back() -> None:
+    staff = User.objects.create_user("eng-1")
+    source = store.add_source({"name": "hn-corp", "channel": "hackernews", "queries": ["corp"]})
+    anglers = read(source, *FISHING)
+    for item in anglers:
+        moves.not_about_us(item, staff)
+    angler, product = read(source, ANGLER, PRODUCT)
+    assert (angler.state, angler.closed_as) == ("closed", "no_feedback")
+    assert angler.history.filter(event="not_about_us", by=None).get().detail["like"] in {
+        item.pk for item in anglers
+    }
+    assert not angler.clocks.filter(met_at=None, stopped_at=None).exists()
+    assert product.is_open
+
+    for item in [*anglers, angler]:
+        moves.about_us(item, staff)
+    assert read(source, ANGLER.replace("small", "wide"))[0].is_open
+
+
+def test_another_source_learns_nothing_of_it() -> None:
+    staff = User.objects.create_user("eng-1")
+    source = store.add_source({"name": "hn-corp", "channel": "hackernews", "queries": ["corp"]})
+    other = store.add_source({"name": "hn-fish", "channel": "hackernews", "queries": ["fish"]})
+    for item in read(source, *FISHING):
+        moves.not_about_us(item, staff)
+    assert read(other, ANGLER)[0].is_open

@@ -229,6 +229,16 @@ def _spam(item: Item, request: HttpRequest) -> str:
     return "Marked as spam."
 
 
+def _not_about_us(item: Item, request: HttpRequest) -> str:
+    moves.not_about_us(item, request.user)  # type: ignore[arg-type]
+    return f"Closed. {item.source.name} learns to leave the like of it out."
+
+
+def _about_us(item: Item, request: HttpRequest) -> str:
+    moves.about_us(item, request.user)  # type: ignore[arg-type]
+    return "Back in the queue; the source learns that too."
+
+
 def _correct(item: Item, request: HttpRequest) -> str:
     values = {name: request.POST[name] for name in moves.CORRECTABLE if name in request.POST}
     moves.correct(item, request.user, **values)  # type: ignore[arg-type]
@@ -295,6 +305,8 @@ ACTS: dict[str, Callable[[Item, HttpRequest], str]] = {
     "close": _close,
     "reopen": _reopen,
     "spam": _spam,
+    "not-about-us": _not_about_us,
+    "about-us": _about_us,
     "correct": _correct,
     "reply": _reply,
     "posted": _posted,

@@ -24,6 +24,7 @@ EVENTS = {
     "assigned": "Assigned",
     "note_added": "Left a note",
     "closed": "Closed",
+    "not_about_us": "Not about us",
     "reopened": "Opened again",
     "marked_spam": "Marked as spam",
     "corrected": "Corrected the reading",
