@@ -15,6 +15,7 @@ OURS = "(our team)"
 UNSENT = (
     Delivery.PENDING,
     Delivery.BY_HAND,
+    Delivery.HELD,
     Delivery.UNSURE,
     Delivery.REFUSED,
     Delivery.CANCELLED,
