@@ -110,6 +110,6 @@ def _nearest(own: Report) -> list[int]:
         for pk, packed in rows.values_list("item_id", "embedding")[:WINDOW]
         if packed and len(packed) == width  # not of a model of another width
     ]
-    matrix = unpacked(b"".join(packed for _, packed in pairs)).reshape(len(pairs), -1)
+    matrix = unpacked(b"".join(packed for _, packed in pairs)).reshape(-1, len(own.embedding))
     near = np.argsort(-(matrix @ own.embedding), kind="stable")[:NEAREST]
     return [pairs[place][0] for place in near]

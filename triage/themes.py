@@ -33,7 +33,7 @@ SAYS_LITTLE = STOP | frozenset(
     "something still summary support sure take thing things think time today tried try trying "
     "use used user users using want wants way well where work working works yes yet".split()
 )
-_WORD = re.compile(r"[^\W\d_]{3,30}(?:['’-][^\W\d_]+)*")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]{3,30}(?:['’-][^\W\d_]{1,30})?(?!\w)")
 _URL = re.compile(r"https?://\S+|www\.\S+")
 _HANDLE = re.compile(r"(?<![\w@])@\w+")
 

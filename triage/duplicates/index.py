@@ -1,6 +1,7 @@
 """A window of texts in which the likely duplicates of a new one are found."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -11,8 +12,9 @@ from triage.duplicates.score import Likeness, apart, coefficients, probability, 
 from triage.duplicates.traits import GRAM_BUCKETS, WIDTH, WORD_BUCKETS, Report, Terms
 
 CANDIDATES = 60  # by embedding, and as many by words
-GROWTH = 1.1  # by how much the window grows before rarity of terms is counted anew
 OTHERS = 1_000  # imagined texts without any of the terms: rarity in a window that is still small
+
+Floats = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,9 @@ class Match:
 
 
 class Index:
-    """Up to `limit` reports, the newest kept; finding takes milliseconds, adding less.
+    """Up to `limit` reports, the newest kept.
 
+    Texts are better added many at once: the first search after it takes stock of the window.
     Not safe to be used by several threads while one adds.
     """
 
@@ -35,8 +38,9 @@ class Index:
         self._reports: list[Report] = []
         self._places: dict[int, int] = {}
         self._matrix = np.zeros((0, WIDTH), dtype=np.float32)
-        self._words = _Space(WORD_BUCKETS, attrgetter("traits.words"))
-        self._grams = _Space(GRAM_BUCKETS, attrgetter("traits.grams"))
+        self._words = _Terms(WORD_BUCKETS, attrgetter("traits.words"))
+        self._grams = _Terms(GRAM_BUCKETS, attrgetter("traits.grams"))
+        self._rows: _Rows | None = None
 
     def __len__(self) -> int:
         return len(self._reports)
@@ -47,31 +51,33 @@ class Index:
         if not fresh:
             return
         kept = [report for report in self._reports if report.key not in fresh]
-        kept_rows = self._matrix[[self._places[report.key] for report in kept]]
-        rows = np.stack([_row(report) for report in fresh.values()])
-        self._reports = [*kept, *fresh.values()][-self._limit :]
-        self._matrix = np.concatenate([kept_rows, rows])[-self._limit :]
-        self._places = {report.key: place for place, report in enumerate(self._reports)}
-        for space in (self._words, self._grams):
-            space.fill(self._reports)
+        held = [*kept, *fresh.values()][-self._limit :]
+        matrix = np.zeros((len(held), WIDTH), dtype=np.float32)
+        old = [place for place, report in enumerate(held) if report.key not in fresh]
+        matrix[old] = self._matrix[[self._places[held[place].key] for place in old]]
+        for place, report in enumerate(held):
+            if report.key in fresh:
+                matrix[place] = _row(report)
+        self._reports, self._matrix, self._rows = held, matrix, None
+        self._places = {report.key: place for place, report in enumerate(held)}
 
     def find(self, report: Report, count: int = 10) -> list[Match]:
         """The likeliest duplicates of a text, likeliest first; the text itself is left out."""
         if not self._reports:
             return []
         meaning = self._matrix @ _row(report)
-        words = self._words.cosines(report)
+        rows = self._laid_out()
+        words = rows.cosines(self._words.direction(report))
         places = _best(meaning, CANDIDATES) | _best(words, CANDIDATES)
         places.discard(self._places.get(report.key, -1))
-        rows = sorted(places)
-        letters = self._grams.cosines(report, rows)
+        grams = self._grams.direction(report)
         found = []
-        for number, place in enumerate(rows):
+        for place in sorted(places):
             other = self._reports[place]
             likeness = Likeness(
                 meaning=max(0.0, float(meaning[place])),
                 words=float(words[place]),
-                letters=float(letters[number]),
+                letters=self._grams.cosine(grams, other),
                 errors=shared(report.traits.errors, other.traits.errors),
                 versions=shared(report.traits.versions, other.traits.versions),
                 apart=apart(report.at, other.at),
@@ -79,53 +85,66 @@ class Index:
             found.append(Match(other.key, probability(likeness, self._by), likeness))
         return sorted(found, key=lambda match: (-match.score, match.key))[:count]
 
+    def _laid_out(self) -> "_Rows":
+        """The window's words, with the rarity of terms as it is now."""
+        if self._rows is None:
+            self._words.count(self._reports)
+            self._grams.count(self._reports)
+            self._rows = _Rows([self._words.weighted(report) for report in self._reports])
+        return self._rows
 
-class _Space:
-    """One kind of term of every report of the window, compared by cosine.
 
-    Terms that few reports have count more (idf).
-    """
+class _Terms:
+    """One kind of term: a text is a direction among buckets, the rarer ones counting more (idf)."""
 
-    def __init__(self, buckets: int, terms_of: Any) -> None:
-        self._terms_of, self._counted_at = terms_of, 0
+    def __init__(self, buckets: int, terms_of: Callable[[Report], Terms]) -> None:
+        self._terms_of = terms_of
         self._rarity = np.zeros(buckets, dtype=np.float32)
-        self._starts = np.zeros(1, dtype=np.int64)
-        self._buckets = np.zeros(0, dtype=np.int32)
-        self._weights = np.zeros(0, dtype=np.float32)
 
-    def fill(self, reports: Sequence[Report]) -> None:
-        """Hold these reports' terms."""
-        terms: list[Terms] = [self._terms_of(report) for report in reports]
-        self._starts = np.cumsum([0, *(len(one.buckets) for one in terms)])
-        self._buckets = np.concatenate([one.buckets for one in terms])
-        if not self._counted_at <= len(reports) <= self._counted_at * GROWTH:
-            held = np.bincount(self._buckets, minlength=len(self._rarity))
-            rarity = np.log(1 + (len(reports) + OTHERS - held) / (held + 0.5))
-            self._rarity, self._counted_at = rarity.astype(np.float32), len(reports)
-        weights = np.concatenate([one.counts for one in terms]) * self._rarity[self._buckets]
-        lengths = np.sqrt(self._sums(weights * weights, self._starts))
-        lengths[lengths == 0] = 1
-        self._weights = weights / np.repeat(lengths, np.diff(self._starts))
+    def count(self, reports: Sequence[Report]) -> None:
+        """Learn how rare each term is among these."""
+        buckets = np.concatenate([self._terms_of(report).buckets for report in reports])
+        held = np.bincount(buckets, minlength=len(self._rarity))
+        rarity = np.log(1 + (len(reports) + OTHERS - held) / (held + 0.5))
+        self._rarity = rarity.astype(np.float32)
 
-    def cosines(self, report: Report, rows: Sequence[int] | None = None) -> Any:
-        """How alike a report is to each of these rows, or to every row."""
-        terms: Terms = self._terms_of(report)
+    def weighted(self, report: Report) -> tuple[Floats, Floats]:
+        """A text's buckets and their weights, of unit length together."""
+        terms = self._terms_of(report)
         weights = terms.counts * self._rarity[terms.buckets]
-        asked = np.zeros_like(self._rarity)
-        asked[terms.buckets] = weights / (np.linalg.norm(weights) or 1.0)
-        if rows is None:
-            return self._sums(asked[self._buckets] * self._weights, self._starts)
-        return np.array([self._cosine(asked, row) for row in rows], dtype=np.float32)
+        return terms.buckets, weights / (math.sqrt(weights @ weights) or 1.0)
 
-    def _cosine(self, asked: Any, row: int) -> float:
-        its = slice(self._starts[row], self._starts[row + 1])
-        return float(asked[self._buckets[its]] @ self._weights[its])
+    def direction(self, report: Report) -> Floats:
+        """A text's weights by bucket."""
+        buckets, weights = self.weighted(report)
+        found = np.zeros_like(self._rarity)
+        found[buckets] = weights
+        return found
 
-    @staticmethod
-    def _sums(values: Any, starts: Any) -> Any:
-        """The sum of each row's values; rows may be empty."""
-        running = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-        return (running[starts[1:]] - running[starts[:-1]]).astype(np.float32)
+    def cosine(self, direction: Floats, other: Report) -> float:
+        """How alike another text is, 0 to 1."""
+        buckets, weights = self.weighted(other)
+        return float(direction[buckets] @ weights)
+
+
+class _Rows:
+    """The weighted terms of many texts behind each other."""
+
+    def __init__(self, weighted: Sequence[tuple[Floats, Floats]]) -> None:
+        lengths = np.array([len(buckets) for buckets, _ in weighted])
+        self._count = len(weighted)
+        self._filled = np.flatnonzero(lengths)  # `reduceat` cannot sum a row of nothing
+        self._starts = (np.cumsum(lengths) - lengths)[self._filled]
+        self._buckets = np.concatenate([buckets for buckets, _ in weighted])
+        self._weights = np.concatenate([weights for _, weights in weighted])
+
+    def cosines(self, direction: Floats) -> Floats:
+        """How alike each row is, 0 to 1."""
+        found = np.zeros(self._count, dtype=np.float32)
+        if len(self._filled):
+            parts = direction[self._buckets] * self._weights
+            found[self._filled] = np.add.reduceat(parts, self._starts)
+        return found
 
 
 def _row(report: Report) -> Any:
