@@ -12,6 +12,7 @@ from tests.make import LAUNCH, make_item, make_post, make_source
 from triage import bursts, pipeline, playbook
 from triage.classifier import Text, get_reader
 from triage.classifier.rows import read_rows, text_of
+from triage.classifier.training import duplicates as training
 from triage.duplicates.index import Index
 from triage.duplicates.score import NAMES, SAME, Likeness, coefficients, probability
 from triage.duplicates.traits import Report, report_of, stem, traits_of, words_of
@@ -190,6 +191,41 @@ def test_known_duplicates_are_found_better_than_by_meaning_alone(shared):
 
     assert recall(by_score) > 0.85
     assert recall(by_score) > recall(by_meaning)
+
+
+# Fitting
+
+
+def test_the_fit_learns_what_makes_two_the_same():
+    """Made-up reports, each pair with words of its own and a spelling of its own."""
+    rows = [
+        {"id": f"{n}{side}", "title": f"crash{n} in part{n % 7} of export{n % 11}",
+         "text": f"It fails {side} {n % 5}.{n % 3}.1 with trouble{n} and fault{n % 13}",
+         "duplicates": [f"{n}{'a' if side == 'b' else 'b'}"]}
+        for n in range(40)
+        for side in "ab"
+    ]  # fmt: skip
+    drawn = np.random.default_rng(3).normal(size=(40, 384))
+    noise = np.random.default_rng(4).normal(size=(80, 384))
+    vectors = np.repeat(drawn, 2, axis=0) + noise
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = training.pairs_of(rows, vectors.astype(np.float32))
+    by = training.fit(pairs.likenesses, pairs.is_same)
+    assert by["intercept"] < 0 < min(by["meaning"], by["words"], by["letters"])
+    assert set(by) == set(coefficients())
+    figures = training.cross_validated(pairs)
+    assert figures["recall@1"] > 0.9
+    assert figures == training.cross_validated(pairs)
+
+
+def test_no_pair_is_scored_by_a_fit_that_saw_its_texts():
+    rows = [
+        {"id": name, "text": f"text {name}", "duplicates": twins}
+        for name, twins in (("a", ["b"]), ("b", ["c"]), ("c", []), ("d", ["e"]), ("e", ["d"]))
+    ]
+    pairs = training.pairs_of(rows, np.zeros((5, 384), dtype=np.float32))
+    group = dict(zip(pairs.asked.tolist(), pairs.group.tolist(), strict=True))
+    assert group[0] == group[1] != group[3] == group[4]
 
 
 # Many reports at once
