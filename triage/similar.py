@@ -14,7 +14,7 @@ from django.db.models.functions import Substr
 from feedback.models import Item, Kind, Message
 from feedback.vocabulary import State
 from triage.classifier import Text
-from triage.duplicates.score import SAME
+from triage.duplicates.score import PERHAPS, SAME
 from triage.duplicates.traits import WIDTH, Report, report_of
 from triage.models import Reading
 
@@ -29,15 +29,21 @@ WORTH_SHOWING = 0.01  # score below which a match says nothing
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """An item that may be about the same; `score`: the probability that it reports the same."""
+    """An item that may be about the same.
+
+    `score`: the probability that it reports the same; `alike`: the cosine of the two meanings.
+    """
 
     item: Item
     score: float
+    alike: float
 
     @property
-    def is_same(self) -> bool:
-        """Whether it is likelier than not that both report the same."""
-        return self.score >= SAME
+    def verdict(self) -> str:
+        """What the score says, in words."""
+        if self.score >= SAME:
+            return "the same"
+        return "perhaps the same" if self.score >= PERHAPS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,11 @@ def similar_to(item: Item, count: int = 5) -> list[Similar]:
     found = index.find(own[0].report, count)
     matches = [match for match in found if match.score >= WORTH_SHOWING]
     items = Item.objects.defer("context").in_bulk([match.key for match in matches])
-    return [Similar(items[match.key], match.score) for match in matches if match.key in items]
+    return [
+        Similar(items[match.key], match.score, match.likeness.meaning)
+        for match in matches
+        if match.key in items
+    ]
 
 
 def said(items: QuerySet[Item], at_most: int) -> list[Said]:

@@ -175,7 +175,8 @@ def test_an_item_shows_what_is_like_it(talk, admin_client: Client):
     assert "&lt;error&gt;" in html
     assert "closed" in html
     assert "P1" in html
-    assert "the same" in html
+    assert "the same</strong>" in html
+    assert "% alike" in html
     for absent in (spam, talk[0], talk[-1]):
         assert reverse("admin:feedback_item_change", args=[absent.pk]) not in html
     page = admin_client.get(reverse("admin:feedback_item_change", args=[talk[0].pk]))

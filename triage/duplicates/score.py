@@ -14,6 +14,7 @@ from pathlib import Path
 
 SHIPPED = Path(__file__).with_name("coefficients.json")
 SAME = 0.5  # the score from which two texts are called the same
+PERHAPS = 0.05  # and perhaps so: of a few people's posts on one product more are than the fit saw
 _DAY = 86_400  # seconds
 
 
