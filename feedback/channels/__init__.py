@@ -12,6 +12,7 @@ from feedback.vocabulary import Channel
 CHANNELS = {
     "hackernews": "feedback.channels.hackernews.HackerNews",
     "sample": "feedback.channels.sample.Sample",
+    "twitter": "feedback.channels.twitter.Twitter",
 }
 
 
@@ -37,4 +38,6 @@ def reply_page(channel: str, external_id: str) -> str:
     """The page on which a person answers a post by hand, or an empty string."""
     if channel == Channel.HACKERNEWS and external_id.isdigit():
         return f"https://news.ycombinator.com/reply?id={external_id}"
+    if channel == Channel.TWITTER and external_id.isdigit():
+        return f"https://x.com/intent/post?in_reply_to={external_id}"
     return ""

@@ -33,6 +33,10 @@ class _Source(BaseModel):
     backfill: Duration = timedelta(days=1)
     match: Annotated[str, AfterValidator(_match)] = ""
 
+    def ours(self) -> list[str]:
+        """Handles that are ours by what the source itself says."""
+        return []
+
     def config(self) -> dict[str, Any]:
         """What the channel reads: the source's own fields, spans in seconds."""
         left_out = {"name", "channel", "enabled", "every", "backfill"}
@@ -50,6 +54,10 @@ class TwitterSource(_Source):
     channel: Literal["twitter"]
     handle: str = ""
     queries: list[Word] = []
+    monthly_reads: Annotated[int, Field(gt=0)] = 10_000  # posts that X may bill
+
+    def ours(self) -> list[str]:
+        return [self.handle] if self.handle else []
 
 
 class RedditSource(_Source):

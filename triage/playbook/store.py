@@ -124,7 +124,7 @@ def sync_sources(rules: Playbook) -> None:
     names = [rule.name for rule in rules.sources]
     rows = {source.name: source for source in Source.objects.filter(name__in=names)}
     for rule in rules.sources:
-        team = sorted({*rule.team, *rules.team.get(rule.channel, [])})
+        team = sorted({*rule.team, *rule.ours(), *rules.team.get(rule.channel, [])})
         values: dict[str, Any] = {"channel": rule.channel, "every": rule.every}
         values["enabled"] = rule.enabled
         values["config"] = rule.config() | {"team": team}

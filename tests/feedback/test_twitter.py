@@ -1,0 +1,318 @@
+"""The X channel against a loopback API that keeps state."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+
+from feedback.channels.base import (
+    Absent,
+    Batch,
+    ByHand,
+    Later,
+    Post,
+    Refused,
+    Reply,
+    Sent,
+    SourceStopped,
+    TryLater,
+    Unsure,
+)
+from feedback.channels.twitter import Twitter
+from feedback.channels.twitter.tweets import Page
+from feedback.intake import add_posts
+from feedback.models import Item, Message
+from tests.make import make_source
+from tests.serve import FAULTS, Answer, Request, Served, after_taking, says
+
+US = "42"
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+USERS = [
+    {"id": "7", "username": "ann", "name": "Ann"},
+    {"id": US, "username": "genericcorp", "name": "Generic Corp"},
+]
+
+
+class X(Served):
+    """Mentions, recent search, look-up, own timeline and posting, a page of three at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(self._route)
+        self.tweets: list[dict[str, Any]] = []
+        self.page = 3
+
+    def say(self, text: str, **fields: Any) -> dict[str, Any]:
+        """A post by ann that mentions us, unless said otherwise."""
+        id_ = str(1_860_000_000_000_000_000 + len(self.tweets) * 1000)
+        tweet = {"id": id_, "text": text, "author_id": "7", "conversation_id": id_,
+                 "created_at": f"2026-11-24T10:{len(self.tweets):02}:00.000Z",
+                 "edit_history_tweet_ids": [id_], **fields}  # fmt: skip
+        self.tweets.append(tweet)
+        return tweet
+
+    def _route(self, request: Request) -> Answer:
+        path = request.path
+        if path.startswith("/2/users/by/username/"):
+            name = path.rsplit("/", 1)[1]
+            found = [user for user in USERS if user["username"] == name]
+            return Answer({"data": found[0]} if found else {"errors": [{"title": "Not Found"}]})
+        if request.method == "POST":
+            body = request.json
+            parent = body["reply"]["in_reply_to_tweet_id"]
+            references = [{"type": "replied_to", "id": parent}]
+            made = self.say(body["text"], author_id=US, referenced_tweets=references)
+            return Answer({"data": {"id": made["id"], "text": made["text"]}}, 201)
+        rows = sorted(self.tweets, key=lambda tweet: -int(tweet["id"]))
+        if path == "/2/tweets":
+            ids = request.query["ids"].split(",")
+            return self._answer([row for row in rows if row["id"] in ids])
+        if path == f"/2/users/{US}/tweets":
+            rows = [row for row in rows if row["author_id"] == US]
+        since = int(request.query.get("since_id") or 0)
+        rows = [row for row in rows if int(row["id"]) > since]
+        token = request.query.get("pagination_token") or request.query.get("next_token") or "0"
+        start = int(token)
+        return self._answer(rows[start : start + self.page], start, len(rows))
+
+    def _answer(self, rows: list[dict[str, Any]], start: int = 0, of: int = 0) -> Answer:
+        meta: dict[str, Any] = {"result_count": len(rows)}
+        if start + self.page < of:
+            meta["next_token"] = str(start + self.page)
+        answer: dict[str, Any] = {"meta": meta, "includes": {"users": USERS}}
+        return Answer(answer | ({"data": rows} if rows else {}))
+
+
+@pytest.fixture
+def x(settings) -> Iterator[X]:
+    with X() as served:
+        settings.TWITTER_API_URL = served.url
+        settings.TWITTER_BEARER_TOKEN = "secret"
+        for name in ("API_KEY", "API_SECRET", "ACCESS_TOKEN", "ACCESS_SECRET"):
+            setattr(settings, f"TWITTER_{name}", "secret")
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def _now() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=True):
+        yield
+
+
+def channel(**config: Any) -> Twitter:
+    return Twitter({"handle": "genericcorp", **config})
+
+
+def read(source: Twitter, cursor: Any = None) -> tuple[list[Post], Batch]:
+    posts: list[Post] = []
+    while True:
+        batch = source.poll(json.loads(json.dumps(cursor or {})))
+        posts += batch.posts
+        cursor = batch.cursor
+        if not batch.more:
+            return posts, batch
+
+
+def test_every_page_is_read_once_and_a_second_poll_adds_nothing(x: X) -> None:
+    for number in range(40):
+        x.say(f"@genericcorp hello {number}")
+    posts, batch = read(channel())
+    assert len({post.external_id for post in posts}) == 40
+    assert batch.meter["posts read this month"] == 40
+    again, batch = read(channel(), batch.cursor)
+    assert again == []
+    x.say("@genericcorp one more")
+    assert [post.text for post in read(channel(), batch.cursor)[0]] == ["@genericcorp one more"]
+
+
+def test_what_a_post_says(x: X) -> None:
+    parent = x.say("First.")
+    x.say(
+        "@genericcorp R&amp;D &lt;3 https://t.co/a",
+        referenced_tweets=[{"type": "replied_to", "id": parent["id"]}],
+        conversation_id=parent["id"],
+        entities={"urls": [{"url": "https://t.co/a", "expanded_url": "https://example.com/x"}]},
+    )
+    x.say("RT @ann: First…", referenced_tweets=[{"type": "retweeted", "id": parent["id"]}])
+    x.say("short…", note_tweet={"text": "A long text, whole."})
+    x.say("By nobody.", author_id="99")
+    posts, batch = read(channel())
+    found = {post.text: post for post in posts}
+    assert set(found) == {
+        "First.",
+        "@genericcorp R&D <3 https://example.com/x",
+        "A long text, whole.",
+        "By nobody.",
+    }
+    answer = found["@genericcorp R&D <3 https://example.com/x"]
+    assert (answer.author, answer.parent_id, answer.thread_id) == ("ann", *[parent["id"]] * 2)
+    assert found["By nobody."].author is None
+    assert batch.meter["retweets"] == 1
+
+
+def test_an_edit_is_the_same_message(x: X) -> None:
+    first = x.say("Typo hree")
+    posts, batch = read(channel())
+    x.say("Typo here", edit_history_tweet_ids=[first["id"], "1860000000000001000"])
+    edited, _ = read(channel(), batch.cursor)
+    assert [post.external_id for post in edited] == [posts[0].external_id]
+    assert edited[0].text == "Typo here"
+
+
+def test_the_cap_stops_reading_until_the_next_month(x: X) -> None:
+    for number in range(9):
+        x.say(f"@genericcorp {number}")
+    _, batch = read(channel(monthly_reads=6))
+    assert batch.meter["posts read this month"] == 6
+    assert batch.wait == datetime(2026, 12, 1, tzinfo=UTC) - NOW or batch.wait
+    assert batch.wait > timedelta(days=6)
+    asked = len(x.requests)
+    assert channel(monthly_reads=6).poll(batch.cursor).posts == ()
+    assert len(x.requests) == asked
+    with time_machine.travel(datetime(2026, 12, 1, 1, tzinfo=UTC)):
+        posts, _ = read(channel(), batch.cursor)
+    assert len(posts) == 3
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_leaves_the_cursor_and_says_what_it_is(x: X, fault: str) -> None:
+    x.say("@genericcorp hello")
+    _, batch = read(channel())
+    x.say("@genericcorp again")
+    x.fault = FAULTS[fault]
+    with pytest.raises(TryLater) as told:
+        channel().poll(batch.cursor)
+    assert str(told.value).startswith("X ")
+    x.fault = None
+    assert len(read(channel(), batch.cursor)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (401, {"title": "Unauthorized"}, "TWITTER_BEARER_TOKEN"),
+        (402, {"title": "CreditsDepleted"}, "credits"),
+        (403, {"reason": "client-not-enrolled", "detail": "Enrol first."}, "Enrol first."),
+        (400, {"errors": [{"message": "Invalid query"}]}, "Invalid query"),
+    ],
+)
+def test_what_a_person_must_mend_stops_the_source(x: X, status: int, body: Any, told: str) -> None:
+    x.fault = says(body, status)
+    with pytest.raises(SourceStopped, match=told):
+        channel(queries=["corp"]).poll({"user": US, "handle": "genericcorp"})
+    assert not channel().check().ok
+
+
+def test_the_limit_is_waited_for(x: X) -> None:
+    reset = int((NOW + timedelta(minutes=9)).timestamp())
+    x.fault = says({}, 429, x_rate_limit_reset=str(reset))
+    with pytest.raises(TryLater) as told:
+        channel().poll({})
+    assert timedelta(minutes=8) < told.value.wait <= timedelta(minutes=9)
+
+
+def test_an_outage_of_weeks_begins_at_what_x_still_has(x: X) -> None:
+    x.say("@genericcorp late")
+    stale = says({"errors": [{"message": "since_id must be larger than 1"}]}, 400)
+    x.fault = lambda handler: stale(handler) if "since_id" in handler.path else False
+    cursor = {"user": US, "handle": "genericcorp", "parts": {"mentions": {"since": 5}}}
+    assert [post.text for post in read(channel(), cursor)[0]] == ["@genericcorp late"]
+
+
+def reply_to(tweet: dict[str, Any], text: str = "We are on it.") -> Reply:
+    return Reply(key="k", parent_id=tweet["id"], text=text, parent=tweet)
+
+
+def test_a_reply_goes_out_once_and_is_found(x: X) -> None:
+    reply = reply_to(x.say("@genericcorp it crashes"))
+    assert channel().find(reply) == Absent()
+    sent = channel().reply(reply)
+    assert isinstance(sent, Sent)
+    assert channel().find(reply) == sent
+
+
+def test_a_lost_answer_is_unsure_and_then_found(x: X) -> None:
+    reply = reply_to(x.say("@genericcorp it crashes"))
+    x.fault = after_taking
+    assert isinstance(channel().reply(reply), Unsure)
+    x.fault = None
+    assert isinstance(channel().find(reply), Sent)
+    assert sum(request.method == "POST" for request in x.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (429, {}, Later),
+        (403, {"detail": "You are not allowed to reply."}, ByHand),
+        (403, {"detail": "You are not allowed to create a Tweet with duplicate content."}, Unsure),
+        (400, {"detail": "Too long."}, Refused),
+        (503, {}, Unsure),
+    ],
+)
+def test_what_x_says_to_a_reply(x: X, status: int, body: Any, outcome: type) -> None:
+    reply = reply_to(x.say("@genericcorp it crashes"))
+    x.fault = says(body, status)
+    assert isinstance(channel().reply(reply), outcome)
+
+
+def test_who_does_not_mention_us_is_answered_by_hand(x: X, settings) -> None:
+    assert isinstance(channel().reply(reply_to(x.say("it crashes"))), ByHand)
+    settings.TWITTER_ACCESS_SECRET = ""
+    assert isinstance(channel().reply(reply_to(x.say("@genericcorp x"))), ByHand)
+    assert all(request.method == "GET" for request in x.requests)
+
+
+def test_refresh_tells_edits_and_what_is_gone(x: X) -> None:
+    first, gone = x.say("Old"), "1850000000000000000"
+    newer = x.say("New", edit_history_tweet_ids=[first["id"], "1860000000000001000"])
+    first["edit_history_tweet_ids"] = newer["edit_history_tweet_ids"]
+    posts = channel().refresh([first["id"], gone])
+    assert posts[-1].is_deleted
+    assert posts[-1].external_id == gone
+    last = {post.external_id: post.text for post in posts}
+    assert last[first["id"]] == "New"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_our_own_answer_joins_and_follow_ups_too(x: X) -> None:
+    source = make_source("x", channel="twitter", config={"team": ["genericcorp"]})
+    bug = x.say("@genericcorp it crashes")
+    answer = [{"type": "replied_to", "id": bug["id"]}]
+    x.say("We are on it.", author_id=US, referenced_tweets=answer)
+    x.say("Thanks!", referenced_tweets=answer)
+    add_posts(source, read(channel())[0])
+    item = Item.objects.get()
+    assert [message.ours for message in item.messages.all()] == [False, True, False]
+    assert Message.objects.count() == 3
+
+
+def test_recorded_pages_are_read_whole(shared: Path) -> None:
+    folder = shared / "recordings/twitter/twarc-csv"
+    count = 0
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("users"):
+            continue
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                row = json.loads(line)
+                page = Page(row if isinstance(row.get("data"), list) else {"data": [row]})
+                read_rows = list(page.read())
+                assert len(read_rows) + page.retweets == len(page.rows)
+                for post in read_rows:
+                    assert isinstance(post, Post)
+                    assert "&amp;" not in post.text
+                    assert post.created_at.tzinfo
+                    count += 1
+    assert count > 100
+
+
+def test_without_a_credential_it_says_which(settings) -> None:
+    settings.TWITTER_BEARER_TOKEN = ""
+    with pytest.raises(SourceStopped, match="TWITTER_BEARER_TOKEN"):
+        channel().poll({})
