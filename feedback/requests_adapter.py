@@ -24,15 +24,16 @@ class TooBigAnswer(requests.RequestException):
 class BoundedAdapter(HTTPAdapter):
     """Sends once, reads the whole answer within its cap and deadline."""
 
-    def __init__(self, base: str) -> None:
-        """`base`: the origin to which every request goes."""
+    def __init__(self, base: str = "") -> None:
+        """`base`: the origin to which every request goes, whatever host it names."""
         self._base = base.rstrip("/")
         super().__init__(max_retries=0)
 
     def send(self, request: Any, stream: bool = False, **options: Any) -> requests.Response:  # type: ignore[override]
         """One request; raises what `requests` raises."""
-        parts = urlsplit(request.url)
-        request.url = self._base + parts.path + (f"?{parts.query}" if parts.query else "")
+        if self._base:
+            parts = urlsplit(request.url)
+            request.url = self._base + parts.path + (f"?{parts.query}" if parts.query else "")
         request.headers["Accept-Encoding"] = "identity"
         ends_at = time.monotonic() + DEADLINE.total_seconds()
         response = super().send(request, **(options | {"stream": True, "timeout": TIMEOUT}))
@@ -49,8 +50,8 @@ class BoundedAdapter(HTTPAdapter):
         return response
 
 
-def session(base: str) -> requests.Session:
-    """A session that reaches `base` alone, whatever host is asked for."""
+def session(base: str = "") -> requests.Session:
+    """A bounded session; with `base` it reaches that origin alone, whatever host is asked for."""
     made = requests.Session()
     made.trust_env = False
     made.max_redirects = 0

@@ -88,6 +88,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, text in answer.headers.items():
             self.send_header(name, text)
         self.send_header("content-length", str(len(answer.body)))
+        if self.close_connection:  # asked for by the client
+            self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write(answer.body)
 

@@ -35,7 +35,7 @@ from triage.replies import record_answer
 
 BATCH = 20
 LEASE = timedelta(minutes=2)
-ASK_AFTER = timedelta(seconds=45)  # a lost request may still be running at the service
+ASK_AFTER = timedelta(seconds=60)  # a lost request may still be running at the service
 ATTEMPTS = 12
 BACKOFF_FIRST = timedelta(seconds=30)
 BACKOFF_LIMIT = timedelta(hours=1)

@@ -11,6 +11,7 @@ from feedback.vocabulary import Channel
 
 CHANNELS = {
     "hackernews": "feedback.channels.hackernews.HackerNews",
+    "reddit": "feedback.channels.reddit.Reddit",
     "sample": "feedback.channels.sample.Sample",
     "twitter": "feedback.channels.twitter.Twitter",
 }

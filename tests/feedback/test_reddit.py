@@ -1,0 +1,367 @@
+"""The Reddit channel against a loopback API that keeps state."""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+
+from feedback.channels.base import (
+    Absent,
+    Batch,
+    ByHand,
+    Later,
+    Post,
+    Refused,
+    Reply,
+    Sent,
+    SourceStopped,
+    TryLater,
+    Unsure,
+)
+from feedback.channels.reddit import Reddit
+from feedback.channels.reddit.things import post_of
+from feedback.intake import add_posts
+from feedback.models import Item, Message
+from tests.make import make_source
+from tests.serve import FAULTS, Answer, Request, Served, after_taking, says
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ME = "genericcorp"
+
+
+class Board(Served):
+    """One subreddit, its submissions and comments, an inbox, and a form for comments."""
+
+    def __init__(self) -> None:
+        super().__init__(self._route)
+        self.things: list[dict[str, Any]] = []
+        self.hidden: list[str] = []  # comments that stand behind "more"
+        self.inbox: list[dict[str, Any]] = []
+        self.refuses_token = False
+        self.form: Any = None
+
+    def submit(self, title: str, text: str = "", **fields: Any) -> str:
+        return self._add("t3", title=title, selftext=text, is_self=True, num_comments=0, **fields)
+
+    def comment(self, parent: str, text: str, **fields: Any) -> str:
+        root = parent
+        while root.startswith("t1_"):
+            root = self._data(root)["parent_id"]
+        self._data(root)["num_comments"] += 1
+        title = self._data(root)["title"]
+        return self._add(
+            "t1", body=text, parent_id=parent, link_id=root, link_title=title, **fields
+        )
+
+    def _add(self, kind: str, **fields: Any) -> str:
+        number = len(self.things)
+        name = f"{kind}_{number:04x}"
+        at = (NOW - timedelta(hours=2) + timedelta(seconds=number)).timestamp()
+        data = {"id": name[3:], "name": name, "author": "ann", "created_utc": at,
+                "permalink": f"/r/corp/comments/{name}", **fields}  # fmt: skip
+        self.things.append({"kind": kind, "data": data})
+        return name
+
+    def _data(self, name: str) -> dict[str, Any]:
+        return next(t["data"] for t in self.things if t["data"]["name"] == name)
+
+    def _route(self, request: Request) -> Answer:
+        path = request.path.strip("/")
+        if path == "api/v1/access_token":
+            if self.refuses_token:
+                return Answer({"error": "invalid_grant"})
+            return Answer({"access_token": "t", "expires_in": 3600, "scope": "*"})
+        headers = {"x_ratelimit_remaining": "500.0", "x_ratelimit_reset": "60",
+                   "x_ratelimit_used": "1"}  # fmt: skip
+        return self._answer(path, request, headers)
+
+    def _answer(self, path: str, request: Request, headers: Mapping[str, str]) -> Answer:
+        newest = sorted(self.things, key=lambda t: -t["data"]["created_utc"])
+        match path.split("/"):
+            case ["r", "corp", "new"]:
+                rows = [thing for thing in newest if thing["kind"] == "t3"]
+            case ["r", "corp", "comments"]:
+                rows = [thing for thing in newest if thing["kind"] == "t1"]
+            case ["message", "inbox"]:
+                rows = self.inbox
+            case ["user", _, "comments"]:
+                rows = [thing for thing in newest if thing["data"]["author"] == ME]
+            case ["api", "info"]:
+                ids = request.query["id"].split(",")
+                rows = [thing for thing in newest if thing["data"]["name"] in ids]
+            case ["comments", id_]:
+                return Answer(self._tree(f"t3_{id_}"), **headers)
+            case ["api", "morechildren"]:
+                ids = request.query["children"].split(",")
+                found = [thing for thing in newest if thing["data"]["id"] in ids]
+                return Answer({"json": {"errors": [], "data": {"things": found}}}, **headers)
+            case ["api", "comment"]:
+                return Answer(self.form or self._posted(request), **headers)
+            case ["api", "v1", "me"]:
+                return Answer({"name": ME}, **headers)
+            case _:
+                return Answer({"message": "Not Found", "error": 404}, 404, **headers)
+        return Answer(self._listing(rows, request), **headers)
+
+    def _listing(self, rows: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+        names = [row["data"]["name"] for row in rows]
+        after = request.query.get("after")
+        start = names.index(after) + 1 if after in names else 0
+        page = rows[start : start + 3]
+        more = page[-1]["data"]["name"] if start + 3 < len(rows) else None
+        return {"kind": "Listing", "data": {"children": page, "after": more, "before": None}}
+
+    def _tree(self, root: str) -> list[Any]:
+        def answers(parent: str) -> Any:
+            rows = [t for t in self.things if t["data"].get("parent_id") == parent]
+            shown = [
+                {**t, "data": {**t["data"], "replies": answers(t["data"]["name"])}}
+                for t in rows
+                if t["data"]["name"] not in self.hidden
+            ]
+            if shown and parent == root and self.hidden:
+                ids = [name[3:] for name in self.hidden]
+                shown.append({"kind": "more", "data": {"children": ids, "count": len(ids)}})
+            return {"kind": "Listing", "data": {"children": shown}} if shown else ""
+
+        head = [t for t in self.things if t["data"]["name"] == root]
+        body = answers(root) or {"kind": "Listing", "data": {"children": []}}
+        return [{"kind": "Listing", "data": {"children": head}}, body]
+
+    def _posted(self, request: Request) -> Any:
+        name = self.comment(request.form["thing_id"], request.form["text"], author=ME)
+        return {"json": {"errors": [], "data": {"things": [{"data": self._data(name)}]}}}
+
+
+@pytest.fixture
+def board(settings) -> Iterator[Board]:
+    with Board() as served:
+        settings.REDDIT_URL = settings.REDDIT_OAUTH_URL = served.url
+        settings.REDDIT_CLIENT_ID, settings.REDDIT_CLIENT_SECRET = "id", "secret"
+        settings.REDDIT_USERNAME, settings.REDDIT_PASSWORD = ME, "secret"
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def _now() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=True):
+        yield
+
+
+def channel(**config: Any) -> Reddit:
+    return Reddit(config or {"subreddits": ["corp"]})
+
+
+def read(source: Reddit, cursor: Any = None) -> tuple[list[Post], Batch]:
+    posts: list[Post] = []
+    while True:
+        batch = source.poll(json.loads(json.dumps(cursor or {})))
+        posts += batch.posts
+        cursor = batch.cursor
+        if not batch.more:
+            return posts, batch
+
+
+def names(posts: list[Post]) -> set[str]:
+    return {post.external_id for post in posts}
+
+
+def test_posts_and_comments_that_say_our_words(board: Board) -> None:
+    wanted = {board.submit(f"The dashboard {n}") for n in range(20)}
+    board.submit("Something else")
+    post = board.submit("Which tool?")
+    wanted.add(board.comment(post, "Take the DASHBOARD."))
+    board.comment(post, "No idea.")
+    posts, batch = read(channel(subreddits=["corp"], words=["dashboard", "generic corp"]))
+    assert names(posts) == wanted
+    comment = next(post for post in posts if post.external_id.startswith("t1_"))
+    assert (comment.context, comment.parent_id) == ("story: Which tool?", post)
+    assert batch.meter == {"requests left": 500}
+
+
+def test_after_a_gap_all_that_is_new_is_read_and_nothing_twice(board: Board) -> None:
+    board.submit("First")
+    posts, batch = read(channel())
+    with time_machine.travel(NOW + timedelta(days=3)):
+        late = {board.submit(f"Late {n}", created_utc=NOW.timestamp() + n) for n in range(30)}
+        posts, batch = read(channel(), batch.cursor)
+        assert late <= names(posts)
+        again, _ = read(channel(), batch.cursor)
+    assert len(again) <= 30  # what is within the overlap; intake knows it
+
+
+def test_a_whole_tree_is_read_with_what_stands_behind_more(board: Board) -> None:
+    root = board.submit("Our launch", author=ME)
+    top = [board.comment(root, f"Comment {n}") for n in range(5)]
+    deep = board.comment(board.comment(top[0], "Deeper"), "Deepest")
+    board.hidden = [board.comment(root, f"Hidden {n}") for n in range(250)]
+    posts, batch = read(
+        channel(submissions=[f"https://www.reddit.com/r/corp/comments/{root[3:]}/x"])
+    )
+    assert {root, deep, *top, *board.hidden} <= names(posts)
+    assert len(names(posts)) == 258
+    asked = len(board.requests)
+    read(channel(submissions=[root]), batch.cursor)
+    assert len(board.requests) - asked <= 2  # nothing new stands behind "more"
+
+
+def test_deleted_and_removed_things(board: Board) -> None:
+    root = board.submit("Title", author="[deleted]", text="[removed]")
+    gone = board.comment(root, "[deleted]", author="[deleted]")
+    posts = {post.external_id: post for post in read(channel())[0]}
+    assert posts[gone].is_deleted
+    assert posts[root].is_deleted
+    assert posts[root].author is None
+    board._data(gone)["body"] = "Back"
+    assert not channel().refresh([gone])[0].is_deleted
+
+
+def test_the_inbox_holds_messages_and_mentions(board: Board) -> None:
+    board.inbox = [
+        {"kind": "t4", "data": {"name": "t4_9", "author": None, "subject": "Hi", "body": "Help!",
+                                "created_utc": NOW.timestamp(), "context": ""}},
+        {"kind": "t1", "data": {"name": "t1_8", "author": "bob", "subject": "username mention",
+                                "body": "u/genericcorp ?", "parent_id": "t3_1", "was_comment": True,
+                                "created_utc": NOW.timestamp(), "link_title": "Tools"}},
+    ]  # fmt: skip
+    posts = {post.external_id: post for post in read(channel(inbox=True))[0]}
+    assert (posts["t4_9"].title, posts["t4_9"].text, posts["t4_9"].author) == ("Hi", "Help!", None)
+    assert posts["t1_8"].context == "story: Tools"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_leaves_the_cursor_and_says_what_it_is(board: Board, fault: str) -> None:
+    board.submit("One")
+    _, batch = read(channel())
+    board.submit("Two")
+    failing = FAULTS[fault]
+    board.fault = lambda handler: False if "access_token" in handler.path else failing(handler)
+    with pytest.raises(TryLater) as told:
+        channel().poll(batch.cursor)
+    assert str(told.value).startswith("Reddit")
+    board.fault = None
+    assert "Two" in {post.title for post in read(channel(), batch.cursor)[0]}
+
+
+@pytest.mark.parametrize("fault", ["rate limit", "server error", "bad gateway", "a cut"])
+def test_a_token_that_cannot_be_had_now_is_waited_for(board: Board, fault: str) -> None:
+    board.fault = FAULTS[fault]
+    with pytest.raises(TryLater):
+        channel().poll({})
+
+
+def test_what_a_person_must_mend_stops_the_source(board: Board, settings) -> None:
+    with pytest.raises(SourceStopped, match="Reddit has no r/missing/new"):
+        channel(subreddits=["missing"]).poll({})
+    board.fault = lambda h: False if "access_token" in h.path else says({"error": 403}, 403)(h)
+    with pytest.raises(SourceStopped, match="private"):
+        channel().poll({})
+    board.fault = None
+    board.refuses_token = True
+    with pytest.raises(SourceStopped, match="refuses the credential"):
+        channel().poll({})
+    assert not channel().check().ok
+    settings.REDDIT_CLIENT_ID = ""
+    with pytest.raises(SourceStopped, match="REDDIT_CLIENT_ID"):
+        channel().poll({})
+
+
+def reply_to(name: str) -> Reply:
+    return Reply(key="k", parent_id=name, text="We are on it.")
+
+
+def test_a_reply_goes_out_once_and_is_found(board: Board) -> None:
+    reply = reply_to(board.submit("It crashes"))
+    assert channel().find(reply) == Absent()
+    sent = channel().reply(reply)
+    assert isinstance(sent, Sent)
+    assert channel().find(reply) == sent
+
+
+@pytest.mark.parametrize("fault", [after_taking, FAULTS["bad gateway"], FAULTS["a cut"]])
+def test_a_write_whose_answer_is_lost_is_never_repeated(board: Board, fault: Any) -> None:
+    reply = reply_to(board.submit("It crashes"))
+    board.fault = lambda handler: False if "access_token" in handler.path else fault(handler)
+    assert isinstance(channel().reply(reply), Unsure)
+    assert sum(request.path.startswith("/api/comment") for request in board.requests) == 1
+    board.fault = None
+    found = channel().find(reply)
+    assert isinstance(found, Sent if fault is after_taking else Absent)
+
+
+@pytest.mark.parametrize(
+    ("form", "outcome"),
+    [
+        ({"json": {"errors": [["RATELIMIT", "Take a break for 7 minutes.", "x"]]}}, Later),
+        ({"json": {"errors": [["THREAD_LOCKED", "Locked.", "x"]]}}, Refused),
+        ({"json": {"errors": [["USER_REQUIRED", "Log in.", None]]}}, Refused),
+        ({"json": {"errors": [], "data": {"things": []}}}, Unsure),
+        ({}, Unsure),
+    ],
+)
+def test_what_reddit_says_to_a_comment(board: Board, form: Any, outcome: type) -> None:
+    board.form = form or {"json": {}}
+    came = channel().reply(reply_to(board.submit("It crashes")))
+    assert isinstance(came, outcome)
+    if isinstance(came, Later):
+        assert came.wait == timedelta(minutes=7)
+
+
+def test_without_a_user_a_person_replies(board: Board, settings) -> None:
+    settings.REDDIT_PASSWORD = ""
+    assert isinstance(channel().reply(reply_to(board.submit("x"))), ByHand)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_our_own_answer_joins_and_follow_ups_too(board: Board) -> None:
+    source = make_source("r", channel="reddit", config={"team": [ME]})
+    bug = board.submit("It crashes", "On start.")
+    board.comment(board.comment(bug, "We are on it.", author=ME), "Thanks!")
+    other = board.comment(bug, "Same here.", author="bob")
+    add_posts(source, read(channel(submissions=[bug]))[0])
+    item = Item.objects.get(author__handle="ann")
+    assert [message.ours for message in item.messages.all()] == [False, True, False]
+    assert Item.objects.get(author__handle="bob").messages.get().external_id == other
+    assert Message.objects.count() == 4
+
+
+def test_recorded_things_become_posts(shared: Path) -> None:
+    counts = {"t1": 0, "t3": 0, "t4": 0}
+    for path in sorted((shared / "recordings/reddit/praw").iterdir()):
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8") as text:
+            for one in json.load(text)["interactions"]:
+                try:
+                    body = json.loads(one["response"]["body"]["string"])
+                except ValueError:
+                    continue
+                for thing in _things_in(body):
+                    post = post_of(thing)
+                    assert post.text not in ("[deleted]", "[removed]")
+                    assert post.created_at.tzinfo
+                    counts[thing["kind"]] += 1
+    assert counts["t1"] > 500
+    assert counts["t3"] > 100
+    assert counts["t4"] > 5
+
+
+def _things_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _things_in(one)
+    elif isinstance(value, dict):
+        if _is_thing(value.get("kind"), value.get("data")):
+            yield value
+        for one in value.values():
+            yield from _things_in(one)
+
+
+def _is_thing(kind: Any, data: Any) -> bool:
+    if kind not in ("t1", "t3", "t4") or not isinstance(data, dict) or "created_utc" not in data:
+        return False
+    return any(data.get(key) for key in ("body", "title", "subject"))
