@@ -1,0 +1,238 @@
+"""GitHub: issues, discussions and their comments, read by polls and webhooks, answered there."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from feedback.channels.base import (
+    Absent,
+    Batch,
+    ChannelError,
+    Health,
+    Later,
+    Post,
+    Refused,
+    Reply,
+    Sent,
+    SourceStopped,
+    TryLater,
+    Unknown,
+    Unsure,
+)
+from feedback.channels.github.api import Api, Gone, data_of, failure, message, was_sent
+from feedback.channels.github.posts import comment_post, gone, issue_post, marker
+from feedback.channels.github.reading import Reading, Repository, begin_of
+from feedback.http import Answer, HTTPFailure
+
+LOOKED_UP = 50  # posts of one refresh
+LOOK_BACK = timedelta(minutes=5)  # clocks may differ
+
+REPLY = """
+mutation Reply($discussion: ID!, $body: String!, $parent: ID) {
+  addDiscussionComment(input: {discussionId: $discussion, body: $body, replyToId: $parent}) {
+    comment { id url }
+  }
+}
+"""
+LATEST = """
+query Latest($id: ID!) {
+  node(id: $id) {
+    ... on Discussion {
+      comments(last: 50) { nodes { id url body replies(last: 50) { nodes { id url body } } } }
+    }
+  }
+}
+"""
+
+
+class GitHub:
+    """One source: `repositories` as owner/name, `issues`, `discussions`, `backfill`."""
+
+    can_reply: ClassVar[bool] = True
+
+    def __init__(self, config: Mapping[str, Any], *, team: frozenset[str] = frozenset()) -> None:
+        del team  # what our own team writes is read like all else; intake tells it apart
+        self._repositories = [str(name).strip("/") for name in config.get("repositories") or []]
+        self._issues = bool(config.get("issues", True))
+        self._discussions = bool(config.get("discussions", True))
+        self._begin = begin_of(config)
+        wrong = [name for name in self._repositories if name.count("/") != 1]
+        if wrong or not self._repositories:
+            raise SourceStopped('GitHub: name repositories as "owner/name".')
+
+    def poll(self, cursor: Mapping[str, Any]) -> Batch:
+        """Read what changed in every repository."""
+        kept = cursor.get("repositories")
+        states = {k: dict(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {}
+        reading = Reading(self._begin)
+        with Api() as api:
+            for name in self._repositories:
+                try:
+                    repository = Repository(api, name, states.setdefault(name, {}))
+                    if self._issues:
+                        repository.issues(reading)
+                        repository.comments(reading)
+                    if self._discussions:
+                        repository.discussions(reading)
+                except Gone as error:
+                    raise SourceStopped(str(error)) from error
+                except HTTPFailure as error:
+                    raise TryLater(f"GitHub: {error}") from error
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    raise TryLater(f"GitHub's answer cannot be read: {error}.") from error
+            limits = dict(api.limits)
+        return Batch(
+            posts=tuple(reading.posts.values()),
+            unreadable=tuple(reading.unreadable),
+            cursor={"repositories": states},
+            more=reading.more,
+            meter=limits,
+        )
+
+    def parse(self, raw: Any) -> Post:
+        """Make a post of an issue or a comment as REST tells it. Raises ValueError."""
+        if not isinstance(raw, Mapping):
+            raise ValueError("this is no object, so it is no post")
+        name = self._repositories[0]
+        if "issue_url" in raw:
+            return comment_post(raw, name, 0, "")
+        return issue_post(raw, name, 0)
+
+    def refresh(self, external_ids: Sequence[str]) -> list[Post]:
+        """What became of issues and their comments; discussions follow with their next change."""
+        asked = [id_ for id_ in external_ids if id_.startswith("R") and "#" in id_][:LOOKED_UP]
+        with Api() as api:
+            found = [_present(api, id_, self._repositories[0]) for id_ in asked]
+        return [post for post in found if post]
+
+    def check(self) -> Health:
+        """Ask for every repository, and whether it has what is to be read."""
+        try:
+            with Api() as api:
+                for name in self._repositories:
+                    told = api.get(f"/repos/{name}", repository=name)
+                    if self._issues and not told.value.get("has_issues"):
+                        return Health(ok=False, message=f"{name} has no issues switched on.")
+                    if self._discussions and not told.value.get("has_discussions"):
+                        return Health(
+                            ok=False, message=f"{name} has no discussions: set discussions = false."
+                        )
+        except (ChannelError, Gone, HTTPFailure) as error:
+            return Health(ok=False, message=str(error))
+        except AttributeError:
+            return Health(ok=False, message="GitHub's answer cannot be read.")
+        return Health(ok=True, message=f"Answers. Repositories: {len(self._repositories)}.")
+
+    def reply(self, reply: Reply) -> Sent | Later | Refused | Unsure:
+        """Comment once, with a mark by which the comment is found again."""
+        repository = str(reply.parent.get("repository") or "")
+        body = f"{reply.text}\n\n{marker(reply.key)}"
+        try:
+            with Api() as api:
+                if reply.parent.get("kind") == "discussion":
+                    return _answered(_say(api, repository, reply, body), reply)
+                number = int(reply.parent["number"])
+                path = f"/repos/{repository}/issues/{number}/comments"
+                answer = api.write("POST", path, repository, body=body)
+        except HTTPFailure as error:
+            return Unsure(f"GitHub: {error}") if was_sent(error) else Later(f"GitHub: {error}")
+        except (SourceStopped, Gone) as error:
+            return Refused(str(error))
+        except TryLater as error:
+            return Later(str(error), error.wait)
+        except (KeyError, TypeError, ValueError):
+            return Refused("It is not known which issue this answers.")
+        return _outcome(answer, reply)
+
+    def find(self, reply: Reply) -> Sent | Absent | Unknown:
+        """Look for the mark among the newest comments."""
+        repository, mark = str(reply.parent.get("repository") or ""), marker(reply.key)
+        try:
+            with Api() as api:
+                rows = _newest(api, repository, reply)
+        except (Gone, SourceStopped) as error:
+            return Unknown(str(error))
+        except HTTPFailure as error:
+            raise TryLater(f"GitHub: {error}") from error
+        for row in rows:
+            if mark in str(row.get("body")):
+                return Sent(_id_of(row, reply), str(row.get("html_url") or row.get("url") or ""))
+        return Absent()
+
+
+def _present(api: Api, id_: str, name: str) -> Post | None:
+    """An issue or a comment as it is now."""
+    repository, _, rest = id_[1:].partition("#")
+    number, _, comment = rest.partition("/c")
+    path = f"/repositories/{repository}/issues/" + (f"comments/{comment}" if comment else number)
+    thread = f"R{repository}#{number}"
+    try:
+        row = api.get(path, repository=name).value
+        if comment:
+            return comment_post(row, name, int(repository), "")
+        return issue_post(row, name, int(repository))
+    except Gone:
+        return gone(id_, thread)
+    except (ValueError, AttributeError):
+        return None
+
+
+def _say(api: Api, repository: str, reply: Reply, body: str) -> Answer:
+    parent = reply.parent
+    variables = {"discussion": parent["discussion"], "body": body, "parent": parent.get("top")}
+    return api.write("POST", api.graphql_path, repository, query=REPLY, variables=variables)
+
+
+def _answered(answer: Answer, reply: Reply) -> Sent | Later | Refused | Unsure:
+    """What the answer to a discussion's comment means."""
+    if answer.status >= 300:
+        return _outcome(answer, reply)
+    try:
+        comment = data_of(json.loads(answer.body))["addDiscussionComment"]["comment"]
+        return Sent(str(comment["id"]), str(comment["url"]))
+    except (SourceStopped, Gone) as error:
+        return Refused(str(error))
+    except (TryLater, KeyError, TypeError, ValueError) as error:
+        return Unsure(f"GitHub does not say whether the comment is there: {error}")
+
+
+def _outcome(answer: Answer, reply: Reply) -> Sent | Later | Refused | Unsure:
+    if answer.status == 201:
+        try:
+            row = json.loads(answer.body)
+            return Sent(f"{_thread(reply)}/c{row['id']}", str(row["html_url"]))
+        except (ValueError, KeyError, TypeError):
+            return Unsure("GitHub does not say whether the comment is there.")
+    if answer.status >= 500:
+        return Unsure(f"GitHub answers with status {answer.status}.")
+    failed = failure(answer, "this comment")
+    if isinstance(failed, TryLater) and answer.status in (403, 429):
+        return Later(str(failed), failed.wait)
+    said = message(answer)
+    hint = {404: "The issue is gone, or out of our sight.", 410: "The issue was deleted."}
+    return Refused(hint.get(answer.status) or f"GitHub refuses it: {said or failed}")
+
+
+def _newest(api: Api, repository: str, reply: Reply) -> list[Mapping[str, Any]]:
+    if reply.parent.get("kind") == "discussion":
+        data = api.graphql(LATEST, repository, id=reply.parent.get("discussion"))
+        tops = ((data.get("node") or {}).get("comments") or {}).get("nodes") or []
+        below = [row for top in tops for row in (top.get("replies") or {}).get("nodes") or []]
+        return [*tops, *below]
+    since = (reply.decided_at - LOOK_BACK) if reply.decided_at else None
+    params = {"since": since.strftime("%Y-%m-%dT%H:%M:%SZ")} if since else {}
+    path = f"/repos/{repository}/issues/{reply.parent.get('number')}/comments"
+    rows = api.get(path, repository=repository, per_page=100, **params).value
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _id_of(row: Mapping[str, Any], reply: Reply) -> str:
+    if reply.parent.get("kind") == "discussion":
+        return str(row.get("id"))
+    return f"{_thread(reply)}/c{row.get('id')}"
+
+
+def _thread(reply: Reply) -> str:
+    """The issue that a reply stands under."""
+    return reply.thread_id or reply.parent_id.split("/c")[0]
