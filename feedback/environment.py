@@ -9,7 +9,7 @@ import io
 import os
 import sqlite3
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from dotenv.parser import parse_stream
+
+from feedback.vocabulary import Category
 
 SECRETS = (
     "SECRET_KEY TWITTER_BEARER_TOKEN TWITTER_API_KEY TWITTER_API_SECRET TWITTER_ACCESS_TOKEN "
@@ -44,7 +46,7 @@ ORIGINS = {
 }
 OTHERS = (
     "DATABASE_URL REDIS_URL DATA_DIR BIND PLAYBOOK GITHUB_APP_KEY_FILE "
-    "ALLOWED_HOSTS TRUSTED_ORIGINS DEBUG"
+    "ALLOWED_HOSTS TRUSTED_ORIGINS CLASSIFIER_MODEL CLASSIFIER_LABELS DEBUG"
 ).split()
 NAMES = frozenset([*SECRETS, *(f"{name}_FILE" for name in SECRETS), *ORIGINS, *OTHERS])
 
@@ -66,6 +68,8 @@ class Environment:
     allowed_hosts: list[str]
     trusted_origins: list[str]
     github_app_key_file: Path | None
+    classifier_model: str
+    classifier_labels: dict[str, str]
     origins: dict[str, str]
     secrets: dict[str, str]
 
@@ -87,6 +91,8 @@ def load(folder: Path, environ: Mapping[str, str] = os.environ) -> Environment:
         allowed_hosts=reader.words("ALLOWED_HOSTS"),
         trusted_origins=reader.origins("TRUSTED_ORIGINS"),
         github_app_key_file=reader.existing_file("GITHUB_APP_KEY_FILE"),
+        classifier_model=reader.text("CLASSIFIER_MODEL"),
+        classifier_labels=reader.mapping("CLASSIFIER_LABELS", Category.values),
         origins={name: reader.origin(name, default) for name, default in ORIGINS.items()},
         secrets={name: reader.secret(name) for name in SECRETS},
     )
@@ -179,6 +185,14 @@ class _Reader:
 
     def words(self, name: str) -> list[str]:
         return [word.strip() for word in self.text(name).split(",") if word.strip()]
+
+    def mapping(self, name: str, values: Sequence[str]) -> dict[str, str]:
+        """Pairs like `LABEL_0=bug,LABEL_1=feature`, each to one of `values`."""
+        pairs = [word.rpartition("=") for word in self.words(name)]
+        for key, _, value in pairs:
+            if not key or value.strip() not in values:
+                self.wrong(name, f'"{key}={value}" maps to none of ours', f"LABEL_0={values[0]}")
+        return {key.strip(): value.strip() for key, _, value in pairs}
 
     def boolean(self, name: str) -> bool:
         value = self.text(name).casefold()

@@ -21,6 +21,8 @@ DATA_DIR = ENV.data_dir
 BIND_HOST, BIND_PORT = ENV.bind
 PLAYBOOK = ENV.playbook
 REDIS_URL = ENV.redis_url
+CLASSIFIER_MODEL = ENV.classifier_model
+CLASSIFIER_LABELS = ENV.classifier_labels
 
 
 def _secret_key() -> str:

@@ -59,6 +59,37 @@ class Correction(models.Model):
         return f"{self.field}: {self.was} → {self.now}"
 
 
+class ModelVersion(models.Model):
+    """An adjustment of the shipped model `base`, learnt from corrections; one may be in force."""
+
+    base = models.CharField(max_length=60)
+    weights = models.BinaryField()
+    figures = models.JSONField(default=dict)  # held-out scores before and after, the verdict
+    corrections = models.PositiveIntegerField()
+    made_at = models.DateTimeField()
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    is_active = models.BooleanField(default=False)
+    activated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_active"], condition=Q(is_active=True), name="one_model_in_force"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.base}+{self.pk}"
+
+    def is_in_force(self) -> bool:
+        """Whether it is the one that reads now, asked of the database."""
+        return ModelVersion.objects.filter(pk=self.pk, is_active=True).exists()
+
+
 class NotAboutUs(models.Model):
     """A person's word that an item is not about us; its source learns from it."""
 

@@ -20,6 +20,7 @@ from feedback.models import HistoryEntry, Item, Kind, Message
 from feedback.vocabulary import State
 from triage import aboutness, bursts, clocks, conversation, outbox, playbook
 from triage.classifier import Text, get_reader
+from triage.learning import versions
 from triage.models import Clock, Reading
 from triage.playbook import Playbook
 from triage.similar import packed
@@ -111,7 +112,11 @@ def _read(ids: Sequence[int], work: Mapping[int, Work], rules: Playbook) -> None
         for message in one.fresh
         if not message.ours and message.kind == Kind.POST
     ]
-    readings = get_reader().read([text for _, _, text in asked], rules) if asked else []
+    readings: list[Read] = []
+    if asked:
+        reader = get_reader()
+        learnt = versions.active(reader.version)
+        readings = reader.read([text for _, _, text in asked], rules, learnt)
     for (one, message, _), reading in zip(asked, readings, strict=True):
         one.readings[message.pk] = reading
     fresh = [

@@ -113,6 +113,19 @@ def test_keys_lead_from_item_to_item(queue: Page) -> None:
     expect(queue.locator("#queue")).to_be_visible()
 
 
+def test_one_key_corrects_a_reading_that_says_why(queue: Page) -> None:
+    open_first(queue, category="bug")
+    expect(queue.locator(".t-why")).to_contain_text("reads as bug")
+    expect(queue.locator(".t-why")).to_contain_text("carried by")
+    queue.keyboard.press("4")
+    expect(queue.get_by_label("Category", exact=True)).to_have_value("setup")
+    queue.keyboard.press("s")
+    queue.keyboard.press("1")
+    expect(queue.get_by_label("Sentiment", exact=True)).to_have_value("negative")
+    expect(queue.locator(".t-side")).to_contain_text("seen by a person")
+    expect(queue.locator(".t-history")).to_contain_text("Corrected the reading")
+
+
 def test_a_person_moves_an_item_along(queue: Page) -> None:
     open_first(queue, category="bug")
     queue.get_by_role("button", name="Take it").click()

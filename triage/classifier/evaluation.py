@@ -47,6 +47,21 @@ def evaluate(
     progress: Any = None,
 ) -> dict[str, Any]:
     """The figures of `manage.py evaluate` for these rows."""
+    scored = score(rows, reader, playbook, options, progress)
+    found = figures(scored, options)
+    if options.group:
+        found["groups"] = _groups(scored, options)
+    return found
+
+
+def score(
+    rows: Sequence[Mapping[str, Any]],
+    reader: Reader,
+    playbook: Playbook,
+    options: Options,
+    progress: Any = None,
+) -> list[Scored]:
+    """The rows with what was read of them."""
     scored: list[Scored] = []
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
@@ -57,10 +72,7 @@ def evaluate(
         ]
         if progress:
             progress(len(scored), len(rows))
-    found = _heads(scored, options)
-    if options.group:
-        found["groups"] = _groups(scored, options)
-    return found
+    return scored
 
 
 def _scored(
@@ -103,7 +115,8 @@ def _label(scored: Scored, head: str, options: Options) -> str:
     return value
 
 
-def _heads(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
+def figures(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
+    """Every figure that the rows' labels allow."""
     found: dict[str, Any] = {"n": len(scored)}
     for head in ("category", "sentiment", "topic"):
         rows = [(one, label) for one in scored if (label := _label(one, head, options))]
@@ -158,7 +171,7 @@ def _groups(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
     by: dict[str, list[Scored]] = {}
     for one in scored:
         by.setdefault(str(one.row.get(options.group)), []).append(one)
-    figures = {name: _heads(rows, options) for name, rows in sorted(by.items())}
-    means = [row["category"]["macro_f1"] for row in figures.values() if "category" in row]
+    found = {name: figures(rows, options) for name, rows in sorted(by.items())}
+    means = [row["category"]["macro_f1"] for row in found.values() if "category" in row]
     mean = round(float(np.mean(means)), 4) if means else None
-    return {"by": figures, "mean_macro_f1": mean}
+    return {"by": found, "mean_macro_f1": mean}

@@ -9,20 +9,25 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+
 from feedback import language
 from triage import severity, subjects
-from triage.classifier.labels import CATEGORIES, SENTIMENTS, SEVERITIES, TOPICS
-from triage.classifier.texts import Text, encode, own_words
+from triage.classifier.carried import Said
+from triage.classifier.labels import CATEGORIES, HEADS, SENTIMENTS, SEVERITIES, TOPICS
+from triage.classifier.texts import Text, Tokens, encode, own_words
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from triage.classifier.adjustment import Adjustment
+    from triage.classifier.huggingface import CategoryModel
     from triage.playbook import Playbook
 
 SHIPPED = Path(__file__).with_name("model")
 STEP = 16  # texts are padded to a multiple of this, by their own length alone
 BATCH_TOKENS = 2_048
-OPSET_OUTPUTS = ("category", "sentiment", "severity", "topic", "also", "embedding")
+OUTPUTS = ("category", "sentiment", "severity", "topic", "also", "embedding")
 TRUSTED = 0.5  # confidence below which a person should look
 
 
@@ -64,46 +69,94 @@ class Reading:
 
 @cache
 def get_reader() -> "Reader":
-    """The shipped model, loaded once a process. Raises ModelMissing, ModelDamaged."""
-    return Reader(SHIPPED)
+    """The shipped model, with the team's own for the category if one is configured; loaded once a
+    process. Raises ModelError.
+    """
+    if not settings.CLASSIFIER_MODEL:
+        return Reader(SHIPPED)
+    from triage.classifier.huggingface import BadModel, CategoryModel
+
+    try:
+        own = CategoryModel(settings.CLASSIFIER_MODEL, settings.CLASSIFIER_LABELS)
+    except BadModel as error:
+        raise ModelError(str(error)) from None
+    return Reader(SHIPPED, own)
+
+
+def shipped_version() -> str:
+    """The name of the shipped model, without loading it. Raises ModelMissing, ModelDamaged."""
+    return str(_card(SHIPPED)["version"])
 
 
 class Reader:
     """One model; `read` may be called from several threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises ModelMissing or ModelDamaged."""
+    def __init__(self, folder: Path, own: "CategoryModel | None" = None) -> None:
+        """`own` reads the category in place of the model in `folder`.
+
+        Raises ModelMissing or ModelDamaged.
+        """
         self.card = _checked_card(folder)
-        self.version: str = self.card["version"]
+        self._own = own
+        self.version: str = self.card["version"] + (f" with {own.name}"[:40] if own else "")
         self._tokenizer = tokenizer_of(folder / "tokenizer.json")
         self._session = _session(folder / "model.onnx")
 
-    def read(self, texts: Sequence[Text], playbook: "Playbook | None" = None) -> list[Reading]:
-        """Read texts, in their order. `playbook` says what is evidence and who answers what."""
-        outputs = self.outputs(texts)
+    def read(
+        self,
+        texts: Sequence[Text],
+        playbook: "Playbook | None" = None,
+        adjustment: "Adjustment | None" = None,
+    ) -> list[Reading]:
+        """Read texts, in their order.
+
+        `playbook` says what is evidence and who answers what, `adjustment` what was learnt from
+        corrections.
+        """
+        encoded = encode(self._tokenizer, texts)
+        outputs, tokens = self._run(encoded)
+        if self._own and texts:
+            outputs["category"] = self._own.shares(texts)
+        if adjustment and texts:
+            for head in HEADS:
+                outputs[head] = adjustment.apply(head, outputs[head], outputs["embedding"])
+        name = self.version + (adjustment.name if adjustment else "")
         return [
-            self._reading(text, {name: rows[position] for name, rows in outputs.items()}, playbook)
+            self._reading(
+                text,
+                {name: rows[position] for name, rows in outputs.items()},
+                Said(encoded[position], tokens[position]),
+                playbook,
+                name,
+            )
             for position, text in enumerate(texts)
         ]
 
     def outputs(self, texts: Sequence[Text]) -> "dict[str, np.ndarray[Any, Any]]":
         """Probabilities by head (rows as `texts`), and embeddings."""
+        return self._run(encode(self._tokenizer, texts))[0]
+
+    def _run(self, encoded: Sequence[Tokens]) -> tuple[dict[str, Any], dict[int, Any]]:
+        """Outputs by head, a row a text, and by position the logits of a text's tokens."""
         import numpy as np
 
-        encoded = encode(self._tokenizer, texts)
         found: dict[str, Any] = {}
+        tokens: dict[int, Any] = {}
         for positions, length in _batches(encoded):
             ids = np.zeros((len(positions), length), dtype=np.int64)
             mask = np.zeros_like(ids)
             for row, position in enumerate(positions):
-                ids[row, : len(encoded[position])] = encoded[position]
-                mask[row, : len(encoded[position])] = 1
-            results = self._session.run(list(OPSET_OUTPUTS), {"ids": ids, "mask": mask})
-            for name, result in zip(OPSET_OUTPUTS, results, strict=True):
+                own = encoded[position].ids
+                ids[row, : len(own)] = own
+                mask[row, : len(own)] = 1
+            *heads, each = self._session.run([*OUTPUTS, "tokens"], {"ids": ids, "mask": mask})
+            for name, result in zip(OUTPUTS, heads, strict=True):
                 if name not in found:
-                    found[name] = np.zeros((len(texts), result.shape[1]), dtype=np.float32)
+                    found[name] = np.zeros((len(encoded), result.shape[1]), dtype=np.float32)
                 found[name][positions] = result
-        return {name: self._calibrated(name, rows) for name, rows in found.items()}
+            for row, position in enumerate(positions):
+                tokens[position] = each[row, : len(encoded[position].ids)]
+        return {name: self._calibrated(name, rows) for name, rows in found.items()}, tokens
 
     def _calibrated(self, name: str, logits: Any) -> Any:
         import numpy as np
@@ -116,7 +169,14 @@ class Reader:
         raised = np.exp(logits - logits.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)
 
-    def _reading(self, text: Text, row: dict[str, Any], playbook: "Playbook | None") -> Reading:
+    def _reading(
+        self,
+        text: Text,
+        row: dict[str, Any],
+        said: Said,
+        playbook: "Playbook | None",
+        model: str,
+    ) -> Reading:
         words = own_words(f"{text.title}\n{text.text}")
         by_category = _named(CATEGORIES, row["category"])
         by_severity = _named(SEVERITIES, row["severity"])
@@ -130,17 +190,23 @@ class Reader:
         topic, topic_reason = subjects.steer(words, _named(TOPICS, row["topic"]), playbook)
         tongue = language.detect(words)
         confidence = round(by_category[category], 3)
+        also = _also(row["also"], category)
         has_words = sum(character.isalpha() for character in words) >= 3
         return Reading(
             category=category,
-            also=_also(row["also"], category),
+            also=also,
             sentiment=_best(_named(SENTIMENTS, row["sentiment"])),
             severity=grade,
             topic=topic,
             language=tongue,
             confidence=confidence if has_words else min(confidence, 0.2),
             trusted=has_words and tongue == "en" and confidence >= TRUSTED,
-            why=(_category_reason(by_category), *reasons, *topic_reason),
+            why=(
+                _category_reason(by_category),
+                *said.reasons(category, also),
+                *reasons,
+                *topic_reason,
+            ),
             evidence=tuple(phrase for _, phrase in evidence.found),
             scores={
                 "category": by_category,
@@ -149,19 +215,19 @@ class Reader:
                 "topic": _named(TOPICS, row["topic"]),
             },
             embedding=row["embedding"],
-            model=self.version,
+            model=model,
         )
 
 
-def _batches(encoded: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], int]]:
+def _batches(encoded: Sequence[Tokens]) -> Iterator[tuple[list[int], int]]:
     """Positions of texts of one padded length, within a token budget.
 
     A text's padding follows from its own length, so that its reading does not depend on what is
     read beside it.
     """
     by_length: dict[int, list[int]] = {}
-    for position, ids in enumerate(encoded):
-        by_length.setdefault(-(-len(ids) // STEP) * STEP, []).append(position)
+    for position, tokens in enumerate(encoded):
+        by_length.setdefault(-(-len(tokens.ids) // STEP) * STEP, []).append(position)
     for length, positions in sorted(by_length.items()):
         size = max(1, BATCH_TOKENS // length)
         for start in range(0, len(positions), size):
@@ -188,20 +254,29 @@ def _category_reason(scores: dict[str, float]) -> str:
 
 
 def _checked_card(folder: Path) -> dict[str, Any]:
+    card = _card(folder)
+    for name, digest in card["sha256"].items():
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError:
+            raise ModelMissing(
+                f"{name} of the classifier is missing. Restore {folder.name}/."
+            ) from None
+        if found != digest:
+            raise ModelDamaged(f"{name} of the classifier is damaged. Restore {folder.name}/.")
+    return card
+
+
+def _card(folder: Path) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        digests = card["sha256"]
-        for name, digest in digests.items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-                raise ModelDamaged(f"{name} of the classifier is damaged. Restore {folder.name}/.")
-    except FileNotFoundError as error:
-        name = Path(error.filename).name
+        return card | {"version": card["version"], "sha256": dict(card["sha256"])}
+    except FileNotFoundError:
         raise ModelMissing(
-            f"{name} of the classifier is missing. Restore {folder.name}/."
+            f"model.json of the classifier is missing. Restore {folder.name}/."
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelDamaged(f"model.json of the classifier cannot be read: {error}.") from None
-    return card
 
 
 def tokenizer_of(path: Path) -> Any:

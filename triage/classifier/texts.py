@@ -63,22 +63,40 @@ def _alike(text: str) -> str:
     return " ".join(_LONG_RUN.sub(r"\1\1\1", text).split())
 
 
-def encode(tokenizer: Any, texts: Sequence[Text]) -> list[list[int]]:
-    """Token ids of each text: [CLS] context [SEP] body [SEP], its middle cut if it is too long."""
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the encoder reads of a text: `ids`, and which part of `body` each stands for.
+
+    `spans` are empty (0, 0) for the context and for marks.
+    """
+
+    ids: list[int]
+    body: str
+    spans: list[tuple[int, int]]
+
+
+def encode(tokenizer: Any, texts: Sequence[Text]) -> list[Tokens]:
+    """[CLS] context [SEP] body [SEP] of each text, its middle cut if it is too long."""
     if not texts:
         return []
     pairs = [prepared(text) for text in texts]
     options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
     contexts = tokenizer([context for context, _ in pairs], **options)["input_ids"]
-    bodies = tokenizer([body for _, body in pairs], **options)["input_ids"]
+    found = tokenizer([body for _, body in pairs], return_offsets_mapping=True, **options)
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
-    return [
-        [cls, *context[:CONTEXT_TOKENS], sep, *_cut(body), sep]
-        for context, body in zip(contexts, bodies, strict=True)
-    ]
+    encoded = []
+    for (_, body), context, ids, spans in zip(
+        pairs, contexts, found["input_ids"], found["offset_mapping"], strict=True
+    ):
+        before = [cls, *context[:CONTEXT_TOKENS], sep]
+        nothing = [(0, 0)]
+        encoded.append(
+            Tokens([*before, *_cut(ids), sep], body, nothing * len(before) + _cut(spans) + nothing)
+        )
+    return encoded
 
 
-def _cut(ids: list[int]) -> list[int]:
-    if len(ids) <= HEAD_TOKENS + TAIL_TOKENS:
-        return ids
-    return ids[:HEAD_TOKENS] + ids[-TAIL_TOKENS:]
+def _cut(parts: list[Any]) -> list[Any]:
+    if len(parts) <= HEAD_TOKENS + TAIL_TOKENS:
+        return parts
+    return parts[:HEAD_TOKENS] + parts[-TAIL_TOKENS:]

@@ -83,6 +83,12 @@ UNFOLD: dict[str, Any] = {
                         "admin:triage_playbookversion_changelist",
                         "triage.view_playbookversion",
                     ),
+                    _link(
+                        "Model",
+                        "psychology",
+                        "admin:triage_modelversion_changelist",
+                        "triage.view_modelversion",
+                    ),
                     _link("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
                     _link("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
                 ],

@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Example:
     severity: int = -1
     topic: int = -1
     weight: float = 1.0
+    soft: Mapping[str, Any] | None = None  # a teacher's probabilities by head
     holds_embedding: bool = False
 
 
@@ -42,12 +43,13 @@ class Example:
 class Plan:
     """How often each set is seen, and how much of it."""
 
-    real_epochs: int = 5
-    severe_epochs: int = 5
-    issue_epochs: int = 2
-    tweets: int = 9_000
-    developers: int = 2_000
-    older: int = 3_000
+    real_epochs: int = 6
+    severe_epochs: int = 6
+    issue_epochs: int = 3
+    tweets: int = 10_000
+    developers: int = 5_000
+    older: int = 8_000
+    summaries: int = 0  # one-line reports without a label of ours, for a teacher to read
     without_context: float = 0.35  # share of the times that a real post is seen alone
 
 
@@ -95,6 +97,8 @@ def examples(folder: Path, plan: Plan, seed: int) -> list[Example]:
     seen += rng.sample(tweets, min(plan.tweets, len(tweets)))
     seen += rng.sample(developers, min(plan.developers, len(developers)))
     seen += rng.sample(older, min(plan.older, len(older)))
+    summaries = [Example(text_of(row)) for row in rows(folder / "bug_severity_train.jsonl.gz")]
+    seen += rng.sample(summaries, min(plan.summaries, len(summaries)))
     rng.shuffle(seen)
     return seen
 

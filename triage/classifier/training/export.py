@@ -23,7 +23,7 @@ from triage.classifier.training.network import Network
 
 BLOCK = 32
 OPSET = 17
-OUTPUTS = [*HEADS, "also", "embedding"]
+OUTPUTS = [*HEADS, "also", "embedding", "tokens"]
 
 
 class _Plain(torch.nn.Module):
@@ -37,28 +37,33 @@ class _Plain(torch.nn.Module):
 
 
 def export(network: Network, tokenizer: Path, folder: Path, card: dict[str, Any]) -> None:
-    """Write `model.onnx`, `tokenizer.json` and `model.json` into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    exact = folder / "exact.onnx"
-    write_exact(network, exact)
-    model = _quantised(onnx.load(exact))
-    onnx.save(model, folder / "model.onnx")
-    exact.unlink()
-    shutil.copyfile(tokenizer, folder / "tokenizer.json")
+    """Write `model.onnx`, `tokenizer.json` and `model.json` into `folder`; and, as a model of its
+    own in `folder`/exact, the same in float32.
+    """
+    exact = folder / "exact"
+    exact.mkdir(parents=True, exist_ok=True)
+    _write_exact(network, exact / "model.onnx")
+    onnx.save(_quantised(onnx.load(exact / "model.onnx")), folder / "model.onnx")
+    for place in (folder, exact):
+        shutil.copyfile(tokenizer, place / "tokenizer.json")
+        write_card(place, card | {"heads": {name: list(names) for name, names in HEADS.items()}})
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    """Write `model.json` with the digests of the files beside it."""
     digests = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
         for name in ("model.onnx", "tokenizer.json")
     }
-    written = card | {"heads": {name: list(names) for name, names in HEADS.items()}}
-    written |= {"sha256": digests}
-    (folder / "model.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(card | {"sha256": digests}, indent=1) + "\n"
+    (folder / "model.json").write_text(text, encoding="utf-8")
 
 
-def write_exact(network: Network, path: Path) -> None:
+def _write_exact(network: Network, path: Path) -> None:
     """The network as ONNX in float32."""
     ids = torch.ones((2, 8), dtype=torch.int64)
-    axes = {name: {0: "batch"} for name in OUTPUTS}
     shape = {0: "batch", 1: "length"}
+    axes = {name: {0: "batch"} for name in OUTPUTS} | {"tokens": shape}
     torch.onnx.export(
         _Plain(network.eval()),
         (ids, torch.ones_like(ids)),

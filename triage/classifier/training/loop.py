@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,23 +13,31 @@ from triage.classifier.labels import CATEGORIES, HEADS
 from triage.classifier.training.data import Example
 from triage.classifier.training.network import Network, batch_of
 
-ENCODER_RATE = 1e-4
-HEAD_RATE = 1e-3
 WARM_UP = 0.06
 SMOOTHING = 0.05
 TOKENS = 3_000  # of one batch, padding included
 POOL = 1_500  # examples that are sorted by length together
 WEIGHTS = {"category": 1.0, "also": 0.3, "sentiment": 0.8, "severity": 0.6, "topic": 0.4}
-HOLD = 1.5  # weight of the embedding's distance from the frozen encoder's
+SOFT = 0.7  # share of a teacher's word where there is a label too
 BALANCE = 0.5
 CHECKPOINT_SECONDS = 300
 
 Encoded = tuple[Example, list[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a network learns; `hold` weighs its embedding's distance from the frozen one's."""
+
+    encoder_rate: float = 1.5e-4
+    head_rate: float = 1e-3
+    hold: float = 1.5
+
+
 def train(
     network: Network,
     encoded: Sequence[Encoded],
+    pace: Pace,
     *,
     seed: int,
     checkpoint: Path,
@@ -36,15 +45,15 @@ def train(
 ) -> None:
     """Train in place, with progress and a checkpoint every few minutes."""
     torch.manual_seed(seed)
-    held = _frozen_embeddings(network, encoded, say)
+    held = _frozen_embeddings(network, encoded, say) if pace.hold else {}
     batches = list(_batches(encoded, random.Random(seed)))
-    optimiser, schedule = _optimiser(network, len(batches))
+    optimiser, schedule = _optimiser(network, len(batches), pace)
     balance = _balance([example for example, _ in encoded])
     network.train()
     began = saved = time.monotonic()
     running = 0.0
     for step, batch in enumerate(batches, 1):
-        loss = _loss(network, batch, balance, held)
+        loss = _loss(network, batch, balance, held, pace.hold)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
@@ -78,14 +87,14 @@ def _batches(encoded: Sequence[Encoded], rng: random.Random) -> Iterator[list[En
 
 
 def _optimiser(
-    network: Network, steps: int
+    network: Network, steps: int, pace: Pace
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     encoder = [p for p in network.encoder.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         [
-            {"params": encoder, "lr": ENCODER_RATE},
-            {"params": network.heads.parameters(), "lr": HEAD_RATE},
-            {"params": network.embedder.parameters(), "lr": HEAD_RATE},
+            {"params": encoder, "lr": pace.encoder_rate},
+            {"params": network.heads.parameters(), "lr": pace.head_rate},
+            {"params": network.embedder.parameters(), "lr": pace.head_rate},
         ],
         weight_decay=0.01,
     )
@@ -122,19 +131,23 @@ def _loss(
     batch: Sequence[Encoded],
     balance: dict[str, torch.Tensor],
     held: dict[tuple[int, ...], torch.Tensor],
+    hold: float,
 ) -> torch.Tensor:
-    outputs = _outputs(network, [ids for _, ids in batch])
+    outputs = outputs_of(network, [ids for _, ids in batch])
     total = outputs["category"].sum() * 0.0
     for head in HEADS:
         total = total + WEIGHTS[head] * _head_loss(outputs[head], batch, head, balance[head])
     total = total + WEIGHTS["also"] * _also_loss(outputs["also"], batch)
-    return total + HOLD * _hold_loss(outputs["embedding"], batch, held)
+    if held:
+        total = total + hold * _hold_loss(outputs["embedding"], batch, held)
+    return total
 
 
-def _outputs(network: Network, ids: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+def outputs_of(network: Network, ids: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    """What the network makes of token ids, by head."""
     # Half the time of float32 on processors that have bfloat16, the same result within noise.
     with torch.autocast("cpu", torch.bfloat16):
-        outputs = network(*batch_of(ids))
+        outputs = network(*batch_of(ids, network.pad))
     return {name: output.float() for name, output in outputs.items()}
 
 
@@ -158,7 +171,31 @@ def _head_loss(
     right = torch.logsumexp(log.masked_fill(target == 0, -1e4), dim=1)
     spread = (log * allowed).sum(1) / allowed.sum(1)
     each = -(1 - SMOOTHING) * right - SMOOTHING * spread
-    return (each * weight).sum() / len(batch)
+    hard = (each * weight).sum() / len(batch)
+    return (
+        hard
+        if all(example.soft is None for example, _ in batch)
+        else _softened(hard, logits, batch, head)
+    )
+
+
+def _softened(
+    hard: torch.Tensor, logits: torch.Tensor, batch: Sequence[Encoded], head: str
+) -> torch.Tensor:
+    """The labels' loss mixed with the distance from a teacher's probabilities.
+
+    Severities count by how much the teacher takes the text for a bug (Hinton et al., 2015).
+    """
+    told = torch.stack(
+        [torch.as_tensor(example.soft[head]) for example, _ in batch if example.soft]
+    )
+    rows = [row for row, (example, _) in enumerate(batch) if example.soft]
+    log = torch.log_softmax(logits[rows], dim=1)
+    each = torch.nn.functional.kl_div(log, told.float(), reduction="none").sum(1)
+    if head == "severity":
+        bug = CATEGORIES.index("bug")
+        each = each * torch.tensor([float(e.soft["category"][bug]) for e, _ in batch if e.soft])
+    return (1 - SOFT) * hard + SOFT * each.sum() / len(batch)
 
 
 def _also_loss(logits: torch.Tensor, batch: Sequence[Encoded]) -> torch.Tensor:
@@ -166,6 +203,9 @@ def _also_loss(logits: torch.Tensor, batch: Sequence[Encoded]) -> torch.Tensor:
     for row, (example, _) in enumerate(batch):
         if example.also is not None:
             target[row, list(example.also)] = 1.0
+            weight[row] = 1.0
+        elif example.soft is not None:
+            target[row] = torch.as_tensor(example.soft["also"]).float()
             weight[row] = 1.0
     each = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return (each * weight).sum() / (len(batch) * len(CATEGORIES)) * 2
@@ -193,6 +233,6 @@ def _frozen_embeddings(
     with torch.no_grad():
         for start in range(0, len(ordered), 64):
             batch = ordered[start : start + 64]
-            embedding = _outputs(network, batch)["embedding"]
+            embedding = outputs_of(network, batch)["embedding"]
             held |= dict(zip(batch, embedding, strict=True))
     return held

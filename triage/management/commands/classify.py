@@ -9,8 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.utils import Error
 
-from triage.classifier import ModelError, Reading, Text, get_reader
+from triage.classifier import ModelError, Reader, Reading, Text, get_reader
+from triage.classifier.adjustment import Adjustment
 from triage.classifier.rows import BadFile, read_rows, text_of
+from triage.learning import versions
 from triage.playbook import Playbook, current, shipped
 
 CHUNK = 256
@@ -32,9 +34,9 @@ class Command(BaseCommand):
             raise CommandError("Give either a TEXT or --input FILE.jsonl.", returncode=2)
         try:
             reader, rules = get_reader(), rules_in_force()
-            rows = _rows(options)
+            learnt, rows = _learnt(reader), _rows(options)
             while chunk := list(islice(rows, CHUNK)):
-                readings = reader.read([text for _, text in chunk], rules)
+                readings = reader.read([text for _, text in chunk], rules, learnt)
                 for (name, _), reading in zip(chunk, readings, strict=True):
                     self.stdout.write(json.dumps(as_json(name, reading), ensure_ascii=False))
         except (BadFile, ModelError) as error:
@@ -55,6 +57,14 @@ def rules_in_force() -> Playbook:
         return current()
     except Error:
         return shipped()
+
+
+def _learnt(reader: Reader) -> Adjustment | None:
+    """What was learnt from corrections, if there is a database."""
+    try:
+        return versions.active(reader.version)
+    except Error:
+        return None
 
 
 def as_json(name: Any, reading: Reading) -> dict[str, Any]:
