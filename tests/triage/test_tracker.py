@@ -3,24 +3,26 @@
 import csv
 import io
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from feedback.channels import sample
 from feedback.intake import add_posts
 from feedback.models import Item, Message, Source
+from feedback.vocabulary import Category, Severity
 from tests.make import make_item, make_post, make_source
 from triage import pipeline
+from triage.clocks import sweep
 from triage.models import Clock, Delivery, OutboxEntry, PlaybookVersion
 from triage.tracker import files
 from triage.tracker.posts import BadRow, posts_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-TIMES = {"clocks", "state", "responder"}  # these begin anew where a file is taken in
 
 
 def exported(path) -> list[dict]:
@@ -61,8 +63,7 @@ def test_what_was_exported_comes_back_the_same(tmp_path):
         "rows": 2, "read": 4, "new": 4, "updated": 0, "bad": 0,
     }  # fmt: skip
     after = exported(tmp_path / "b.jsonl")
-    strip = [{k: v for k, v in row.items() if k not in TIMES} for row in before]
-    assert [{k: v for k, v in row.items() if k not in TIMES} for row in after] == strip
+    assert after == before
     assert [m["ours"] for m in after[0]["messages"]] == [False, True, False]
 
 
@@ -344,3 +345,57 @@ def test_the_cost_of_an_import_does_not_grow_with_its_rows(tmp_path):
     cost(1)
     # The pipeline writes each item by itself; all else is by the chunk.
     assert (cost(40) - cost(20)) / 20 <= 1.5
+
+
+def test_what_was_decided_comes_back_as_it_was(tmp_path):
+    clock = {"kind": "respond", "due_at": "2026-01-27T17:00:00Z", "met_at": "2026-01-27T16:30:00Z",
+             "breached_at": None}  # fmt: skip
+    late = {"kind": "fix", "due_at": "2026-01-27T20:00:00Z", "met_at": None,
+            "breached_at": "2026-01-27T20:00:00Z"}  # fmt: skip
+    decided = {
+        "category": "bug", "also": ["question"], "sentiment": "negative", "severity": "P1",
+        "topic": "qa", "state": "open", "responder": "qa-manager-2", "clocks": [clock, late],
+    }  # fmt: skip
+    write(tmp_path / "a.jsonl", ROW | decided)
+    imported(tmp_path / "a.jsonl")
+    row = exported(tmp_path / "b.jsonl")[0]
+    assert {name: row[name] for name in decided} == decided
+    wipe()
+    imported(tmp_path / "b.jsonl")
+    assert exported(tmp_path / "c.jsonl")[0] == row
+
+
+def test_a_promise_that_was_not_kept_yet_runs_on_from_its_row(tmp_path):
+    due = timezone.now() + timedelta(minutes=30)
+    clock = {"kind": "respond", "due_at": due.isoformat(), "met_at": None, "breached_at": None}
+    write(tmp_path / "a.jsonl", ROW | {"category": "question", "clocks": [clock]})
+    imported(tmp_path / "a.jsonl")
+    item = Item.objects.get()
+    running = item.clocks.get(kind="respond", met_at=None, stopped_at=None)
+    assert running.due_at == due
+    assert running.next_event_at > timezone.now()
+    assert item.urgency == int(due.timestamp() * 1_000_000)
+    item.clocks.update(next_event_at=due)
+    sweep(due + timedelta(seconds=1))
+    assert item.clocks.get(kind="respond").breached_at == due
+
+
+def test_words_that_nobody_knows_decide_nothing(tmp_path):
+    odd = {"category": "rant", "sentiment": 3, "severity": "P9", "topic": ["qa"], "state": "gone",
+           "responder": "nobody", "also": [{}], "clocks": [{"kind": "nap"}, 7]}  # fmt: skip
+    write(tmp_path / "a.jsonl", ROW | odd)
+    imported(tmp_path / "a.jsonl")
+    item = Item.objects.get()
+    assert item.category in Category.values
+    assert item.severity in ("", *Severity.values)
+    assert item.state == "new"
+    assert item.responder != "nobody"
+
+
+def test_a_promise_that_was_taken_back_is_not_exported(tmp_path):
+    item = make_item()
+    now = timezone.now()
+    for kind, stopped in (("respond", None), ("fix", now)):
+        Clock.objects.create(item=item, kind=kind, target=timedelta(hours=1), started_at=now,
+                             warn_at=now, due_at=now, stopped_at=stopped)  # fmt: skip
+    assert [clock["kind"] for clock in exported(tmp_path / "a.jsonl")[0]["clocks"]] == ["respond"]

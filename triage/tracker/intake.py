@@ -1,4 +1,4 @@
-"""Rows into items: under their source, triaged anew, and closed where they were."""
+"""Rows into items: under their source, triaged anew, and then as their rows say."""
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -6,21 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from feedback.channels import sample
 from feedback.intake import Taken, add_posts
-from feedback.models import HistoryEntry, Item, Message, Source
-from feedback.vocabulary import Channel, State
-from triage import clocks
+from feedback.models import Item, Message, Source
+from feedback.vocabulary import Channel
 from triage.pipeline import LEASE, triage_waiting
+from triage.playbook import current
+from triage.tracker.decided import take_over
 from triage.tracker.files import BadRow, Line
 from triage.tracker.posts import Said, posts_of
 
-DONE = (State.CLOSED, State.SPAM)
-EVENTS = {State.CLOSED: "closed", State.SPAM: "marked_spam"}
 SAMPLE_ID = "sample-"
 PAUSE_SECONDS = 0.2
 
@@ -39,7 +37,7 @@ def take_in(lines: Iterable[Line]) -> Result:
     """Take a chunk of rows in and triage it, so that none of it waits for a worker."""
     began, result = timezone.now(), Result()
     by_source: dict[Key, list[list[Said]]] = {}
-    done: dict[Key, str] = {}
+    rows: dict[Key, Mapping[str, Any]] = {}
     keys: list[Key] = []
     for line in lines:
         try:
@@ -51,14 +49,13 @@ def take_in(lines: Iterable[Line]) -> Result:
             continue
         first = said[0].post
         keys.append((first.channel, first.external_id))
-        if line.row.get("state") in DONE:
-            done[keys[-1]] = str(line.row["state"])
+        rows[keys[-1]] = line.row
         by_source.setdefault(_source_of(line.row, said), []).append(said)
     for (name, channel), conversations in by_source.items():
         result.taken += _add(name, channel, conversations)
     fresh = _items(keys, began)
     _triage(list(fresh.values()))
-    _finish({fresh[key]: state for key, state in done.items() if key in fresh})
+    take_over({fresh[key]: row for key, row in rows.items() if key in fresh}, current())
     return result
 
 
@@ -123,17 +120,3 @@ def _triage(ids: Sequence[int]) -> None:
         if time.monotonic() > end:
             break
         time.sleep(PAUSE_SECONDS)
-
-
-def _finish(states: Mapping[int, str]) -> None:
-    """What was closed when it was exported, and is new here, does not wait for anybody."""
-    now = timezone.now()
-    with transaction.atomic():
-        items = Item.objects.filter(pk__in=states).exclude(state__in=DONE)
-        for item in items.select_for_update().prefetch_related("clocks"):
-            board, state = list(item.clocks.all()), states[item.pk]
-            clocks.stop(board, now)
-            clocks.save(board)
-            item.state, item.closed_at, item.urgency = state, now, clocks.urgency(board)
-            item.save(update_fields=["state", "closed_at", "urgency"])
-            HistoryEntry.objects.create(item=item, at=now, event=EVENTS[State(state)])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from feedback.models import Item, Kind, Message, Person
 from triage.models import Clock, Delivery
@@ -37,13 +37,16 @@ def rows() -> Iterator[dict[str, Any]]:
 def _chunk(after: int) -> QuerySet[Item]:
     messages = Message.objects.exclude(kind=Kind.NOTE).exclude(delivery__state__in=UNSENT)
     messages = messages.select_related("author").defer("raw").order_by("created_at", "id")
+    # A promise that was taken back before it was broken is none.
+    promises = Clock.objects.filter(Q(stopped_at=None) | Q(breached_at__isnull=False))
+    promises = promises.order_by("started_at", "id")
     return (
         Item.objects.filter(pk__gt=after)
         .order_by("pk")
         .select_related("source", "author")
         .prefetch_related(
             Prefetch("messages", messages, to_attr="said"),
-            Prefetch("clocks", Clock.objects.order_by("started_at", "id"), to_attr="promises"),
+            Prefetch("clocks", promises, to_attr="promises"),
         )[:CHUNK]
     )
 

@@ -20,8 +20,9 @@ CHUNK = 200
 class Command(ServiceCommand):
     help = (
         "Take in the items of FILE (.jsonl or .csv, as `export` writes them; - is JSON lines on "
-        "standard input). They are read and routed anew; what was closed or spam stays so. A CSV "
-        "brings each item's first post. A bad row is named and the rest goes on. Twice adds "
+        "standard input). They are read and routed anew, but what a row says of its item "
+        "goes before that: reading, responder, clocks, state. A CSV brings each item's first "
+        "post. A bad row is named and the rest goes on. Twice adds "
         "nothing. Example: manage.py import tracker.jsonl"
     )
 
