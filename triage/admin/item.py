@@ -21,7 +21,7 @@ from triage.conversation import last_reply
 from triage.models import Delivery, OutboxEntry
 from triage.playbook import Playbook
 from triage.playbook.schema import VARIABLES
-from triage.similar import similar_to
+from triage.similar import decided_like, similar_to
 
 MESSAGES_SHOWN = 300
 HISTORY_SHOWN = 200
@@ -92,7 +92,12 @@ class ItemAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         item = get_object_or_404(Item, pk=pk)
-        context = {"item": item, "similar": similar_to(item), "back": queue.back(request)}
+        context = {
+            "item": item,
+            "similar": similar_to(item),
+            "decided": decided_like(item),
+            "back": queue.back(request),
+        }
         return TemplateResponse(request, "triage/item_similar.html", context)
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
