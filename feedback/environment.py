@@ -259,8 +259,8 @@ class _Reader:
             return None
         try:
             parsed: dict[str, Any] = dict(dj_database_url.parse(value))
-        except (ValueError, KeyError) as error:
-            self.wrong(name, f"it cannot be read ({error})", "postgres://user:password@host/name")
+        except (ValueError, KeyError):  # its words name twenty databases, and may hold a password
+            self.wrong(name, "it cannot be read", "postgres://user:password@host/name")
             return None
         if parsed["ENGINE"] not in ("django.db.backends.postgresql", "django.db.backends.sqlite3"):
             self.wrong(name, "only PostgreSQL and SQLite are supported", "postgres://…")

@@ -28,6 +28,13 @@ def search(items: QuerySet[Item], query: str) -> QuerySet[Item]:
     return items.filter(pk__in=list(ids - {None})[:FOUND])
 
 
+def forget_deleted() -> None:
+    """Rewrite the index without the words of deleted messages, which SQLite keeps until then."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO feedback_search(feedback_search) VALUES ('optimize')")
+
+
 def _sqlite(words: list[str]) -> list[int]:
     match = " ".join(f'"{word}"' for word in words) + "*"
     return _ids(

@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from feedback import search
 from feedback.channels.base import Batch, Health, Post, Reply, Sent, SourceStopped
 from feedback.hints import hint
 from feedback.models import Item, Message, Person, Source
@@ -178,6 +179,8 @@ def remove() -> int:
         while Message.objects.filter(source=source).exists():
             gone += _remove_messages(source)
         source.delete()
+    if gone:
+        search.forget_deleted()
     return gone
 
 

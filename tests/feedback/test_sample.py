@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from feedback.channels import sample
@@ -332,6 +333,20 @@ def test_removing_takes_its_words_out_of_the_search():
     assert search(Item.objects.all(), "isometric").exists()
     sample.remove()
     assert not search(Item.objects.all(), "isometric").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_removing_leaves_no_word_in_the_pages_of_the_search_index():
+    def size() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT SUM(LENGTH(block)) FROM feedback_search_data")
+            return cursor.fetchone()[0]
+
+    empty = size()
+    read_all(sample.play())
+    assert size() > 10_000
+    sample.remove()
+    assert size() <= empty + 20
 
 
 @pytest.mark.django_db

@@ -224,6 +224,13 @@ def test_a_reply_by_hand_is_posted_once_and_stops_the_clock(
     assert "not waiting" in act(admin_client, item, "posted", entry=entry.pk)
 
 
+def test_after_a_reply_the_page_shows_its_buttons(admin_client: Client, item: Item) -> None:
+    address = reverse("admin:feedback_item_act", args=[item.pk, "reply"])
+    answer = admin_client.post(address, {"text": "We are on it.", "token": "t", "seen": "0"})
+    reply = item.messages.get(kind=Kind.REPLY)
+    assert answer["location"].endswith(f"#message-{reply.pk}")
+
+
 def test_line_ends_are_as_everybody_has_them(admin_client: Client, item: Item) -> None:
     act(admin_client, item, "reply", text="Hey,\r\n\r\nthanks.", token="t", seen="0")
     assert item.messages.get(kind=Kind.REPLY).text == "Hey,\n\nthanks."

@@ -115,8 +115,10 @@ class ItemAdmin(ModelAdmin):
                 return self.change_view(request, str(pk))
         else:
             messages.success(request, said)
-        page = reverse("admin:feedback_item_change", args=[pk])
-        return HttpResponseRedirect(page + queue.back(request))
+        page = reverse("admin:feedback_item_change", args=[pk]) + queue.back(request)
+        if name == "reply" and (reply := last_reply(item)):
+            page += f"#message-{reply.pk}"  # whose buttons are what comes next
+        return HttpResponseRedirect(page)
 
 
 def _context(request: HttpRequest, item: Item) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 A version is never changed: an edit is a new one. Items keep the version that they were routed by.
 """
 
+import sys
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -44,8 +45,10 @@ def shipped() -> Playbook:
 
 
 def read_file(path: Path) -> str:
-    """The text of a playbook file. Raises PlaybookError if it cannot be read as text."""
+    """The text of a playbook file, `-` for standard input. Raises PlaybookError if it is none."""
     try:
+        if str(path) == "-":
+            return sys.stdin.buffer.read().decode()
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise PlaybookError([f"{path}: it cannot be read ({error.strerror})."]) from None

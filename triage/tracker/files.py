@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def read(name: str) -> Iterator[Line]:
             yield from _csv(lines, name) if suffix == ".csv" else _jsonl(lines)
     except UnicodeDecodeError:
         raise BadFile(f"{name} is not UTF-8 text. Save it as UTF-8.") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadFile(
             f"{name} cannot be read: {getattr(error, 'strerror', None) or error}."
         ) from None

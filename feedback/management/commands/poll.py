@@ -5,14 +5,15 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils.module_loading import import_string
 
+from feedback.commands import ServiceCommand
 from feedback.models import Source
 from feedback.polling import Polled, poll
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Poll the named sources, or all that are enabled, now; take in and triage what they "
         "bring. Example: manage.py poll hn --json"

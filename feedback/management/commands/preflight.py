@@ -4,13 +4,14 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from feedback.commands import ServiceCommand
 from feedback.health import check
 from feedback.models import Source
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Ask every enabled source's service whether it can work, and name what is missing. "
         "Exit status 1 if something is. Example: manage.py preflight --json"

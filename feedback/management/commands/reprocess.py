@@ -4,14 +4,15 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils.module_loading import import_string
 
+from feedback.commands import ServiceCommand
 from feedback.models import RejectedPost, Source
 from feedback.replay import replay
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Take posts that could not be parsed, and were kept raw, in again; or read open items "
         "that nobody has touched anew with the present model. "

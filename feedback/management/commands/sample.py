@@ -4,12 +4,13 @@ import json
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from feedback.channels import sample
+from feedback.commands import ServiceCommand
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Play the sample launch, a day of posts written for it, or remove it without a trace. "
         "Example: manage.py sample --play --speed 1440"

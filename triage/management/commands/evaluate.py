@@ -2,11 +2,13 @@
 
 import json
 import sys
+import zlib
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from feedback.commands import ServiceCommand
 from triage.classifier import ModelError, get_reader
 from triage.classifier.labels import CATEGORIES
 from triage.classifier.rows import BadFile, read_rows
@@ -15,7 +17,7 @@ from triage.management.commands.classify import rules_in_force
 HEADS = ("category", "sentiment", "severity", "topic")
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Score the classifier on labelled rows (text or title and body; any of category, "
         "sentiment, severity, topic, duplicates). "
@@ -31,6 +33,10 @@ class Command(BaseCommand):
         parser.add_argument("--map", action="append", default=[], help="fold one into another: a=b")
         parser.add_argument("--group", default="", metavar="FIELD", help="add the mean over groups")
 
+    def needs_database(self, options: dict[str, Any]) -> bool:
+        """It scores as well without one."""
+        return False
+
     def handle(self, *args: Any, **options: Any) -> None:
         from triage.classifier.evaluation import Options, evaluate
 
@@ -41,7 +47,7 @@ class Command(BaseCommand):
                 raise BadFile(f"{options['file']} has no rows.")
             progress = None if options["json"] or not sys.stderr.isatty() else self._progress
             found = evaluate(rows, get_reader(), rules_in_force(), chosen, progress)
-        except (BadFile, ModelError) as error:
+        except (BadFile, ModelError, zlib.error) as error:
             raise CommandError(str(error), returncode=2) from None
         self.stdout.write(json.dumps(found) if options["json"] else _shown(found))
 

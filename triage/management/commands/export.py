@@ -7,15 +7,16 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TextIO, cast
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from feedback.commands import ServiceCommand
 from triage.tracker.files import write_csv, write_jsonl
 from triage.tracker.rows import rows
 
 WRITERS: dict[str, Callable[[Any, TextIO], int]] = {".jsonl": write_jsonl, ".csv": write_csv}
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Write every item to FILE (.jsonl or .csv), or as JSON lines to standard output with -. "
         "Example: manage.py export tracker.csv"

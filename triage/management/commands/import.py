@@ -6,8 +6,9 @@ from argparse import ArgumentParser
 from itertools import islice
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from feedback.commands import ServiceCommand
 from feedback.intake import Taken
 from triage.classifier.reader import ModelError
 from triage.tracker.files import BadFile, read
@@ -16,7 +17,7 @@ from triage.tracker.intake import take_in
 CHUNK = 200
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Take in the items of FILE (.jsonl or .csv, as `export` writes them; - is JSON lines on "
         "standard input). They are read and routed anew; what was closed or spam stays so. A CSV "

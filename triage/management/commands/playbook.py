@@ -7,13 +7,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from feedback.commands import ServiceCommand
 from triage.models import PlaybookVersion
 from triage.playbook import PlaybookError, parse, store
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Check, load, dump or compare a playbook. Examples: manage.py playbook check launch.toml; "
         "manage.py playbook dump > launch.toml; manage.py playbook diff launch.toml"
@@ -21,9 +22,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=["check", "load", "dump", "diff"])
-        parser.add_argument("file", nargs="?", metavar="FILE", help="a TOML file; dump: stdout")
+        parser.add_argument(
+            "file", nargs="?", metavar="FILE", help="a TOML file, or - for standard input or output"
+        )
         parser.add_argument("--number", type=int, help="dump, diff: that version")
         parser.add_argument("--json", action="store_true", help="print a JSON object")
+
+    def needs_database(self, options: dict[str, Any]) -> bool:
+        """A check is of the file alone."""
+        return options["action"] != "check"
 
     def handle(self, *args: Any, **options: Any) -> None:
         action, file = options["action"], options["file"]
@@ -59,10 +66,15 @@ class Command(BaseCommand):
 
     def _dump(self, file: Path | None, options: dict[str, Any]) -> None:
         text = _text(options["number"])
-        if file:
-            file.write_text(text, encoding="utf-8")
-        else:
+        if not file or str(file) == "-":
             self.stdout.write(text, ending="")
+            return
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CommandError(
+                f"{file} cannot be written: {error.strerror}.", returncode=2
+            ) from None
 
     def _diff(self, file: Path, options: dict[str, Any]) -> None:
         text = store.read_file(file)

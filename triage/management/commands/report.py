@@ -5,16 +5,17 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
+from feedback.commands import ServiceCommand
 from triage import playbook, report
 from triage.playbook.durations import duration
 
 FORMATS = ("html", "json")
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Report what was said and how it was answered. "
         "Example: manage.py report --since 24h --format html --output report.html"

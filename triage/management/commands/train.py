@@ -5,8 +5,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from feedback.commands import ServiceCommand
 from triage.classifier import ModelError
 from triage.classifier.reader import SHIPPED, shipped_version
 from triage.learning.learn import TooFew, learn
@@ -17,7 +18,7 @@ NEEDED = (
 ).split()
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Learn from the team's corrections (seconds, no torch); with --data, train the model anew "
         "from base weights and labelled data. "
@@ -29,6 +30,10 @@ class Command(BaseCommand):
         parser.add_argument("--data", metavar="DIR", help="*.jsonl.gz, to train anew from")
         parser.add_argument("--teacher", metavar="DIR", help="weights of a larger encoder")
         parser.add_argument("--out", default=str(SHIPPED), metavar="DIR", help="the model's files")
+
+    def needs_database(self, options: dict[str, Any]) -> bool:
+        """Corrections are in it; labelled data is in files."""
+        return not options["data"]
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["data"]:

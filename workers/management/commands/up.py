@@ -11,9 +11,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
-from django.db.utils import OperationalError
+from django.core.management.base import CommandError
 
+from feedback.commands import ServiceCommand
 from triage.playbook import PlaybookError, store
 from workers.app import hints_folder
 from workers.supervisor import Supervisor
@@ -21,7 +21,7 @@ from workers.supervisor import Supervisor
 ADMIN = "admin"
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = (
         "Run the whole service: web, worker and scheduler. Prints its address and, the first "
         "time, a one-time admin password. Example: BIND=127.0.0.1:9000 manage.py up"
@@ -30,6 +30,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """It has no arguments: settings come from the environment or .env."""
+
+    def needs_database(self, options: dict[str, Any]) -> bool:
+        """It sets one up itself, under its lock."""
+        return False
 
     def handle(self, *args: Any, **options: Any) -> None:
         lock = _lock()
@@ -43,13 +47,7 @@ class Command(BaseCommand):
         lock.close()
 
     def _prepare(self) -> None:
-        try:
-            call_command("migrate", interactive=False, verbosity=0)
-        except OperationalError as error:
-            raise CommandError(
-                f"The database cannot be used: {str(error).strip()}. Check DATABASE_URL.",
-                returncode=2,
-            ) from None
+        call_command("migrate", interactive=False, verbosity=0)
         try:
             store.load_first()
         except PlaybookError as error:
