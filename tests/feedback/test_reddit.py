@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from feedback.channels.base import (
     Unsure,
 )
 from feedback.channels.reddit import Reddit
+from feedback.channels.reddit.api import _kept
 from feedback.channels.reddit.things import post_of
 from feedback.intake import add_posts
 from feedback.models import Item, Message
@@ -44,6 +46,10 @@ class Board(Served):
         self.inbox: list[dict[str, Any]] = []
         self.refuses_token = False
         self.form: Any = None
+        self.cut_below = ""  # a comment whose answers stand behind "continue this thread"
+        self.forgets = False  # a page that begins at a vanished post is empty
+        self.limits = {"x_ratelimit_remaining": "500.0", "x_ratelimit_reset": "60",
+                       "x_ratelimit_used": "1"}  # fmt: skip
 
     def submit(self, title: str, text: str = "", **fields: Any) -> str:
         return self._add("t3", title=title, selftext=text, is_self=True, num_comments=0, **fields)
@@ -76,9 +82,7 @@ class Board(Served):
             if self.refuses_token:
                 return Answer({"error": "invalid_grant"})
             return Answer({"access_token": "t", "expires_in": 3600, "scope": "*"})
-        headers = {"x_ratelimit_remaining": "500.0", "x_ratelimit_reset": "60",
-                   "x_ratelimit_used": "1"}  # fmt: skip
-        return self._answer(path, request, headers)
+        return self._answer(path, request, self.limits)
 
     def _answer(self, path: str, request: Request, headers: Mapping[str, str]) -> Answer:
         newest = sorted(self.things, key=lambda t: -t["data"]["created_utc"])
@@ -87,6 +91,8 @@ class Board(Served):
                 rows = [thing for thing in newest if thing["kind"] == "t3"]
             case ["r", "corp", "comments"]:
                 rows = [thing for thing in newest if thing["kind"] == "t1"]
+            case ["r", name, _] if name.startswith("other"):
+                rows = []
             case ["message", "inbox"]:
                 rows = self.inbox
             case ["user", _, "comments"]:
@@ -95,7 +101,7 @@ class Board(Served):
                 ids = request.query["id"].split(",")
                 rows = [thing for thing in newest if thing["data"]["name"] in ids]
             case ["comments", id_]:
-                return Answer(self._tree(f"t3_{id_}"), **headers)
+                return Answer(self._tree(f"t3_{id_}", request.query.get("comment")), **headers)
             case ["api", "morechildren"]:
                 ids = request.query["children"].split(",")
                 found = [thing for thing in newest if thing["data"]["id"] in ids]
@@ -111,13 +117,18 @@ class Board(Served):
     def _listing(self, rows: list[dict[str, Any]], request: Request) -> dict[str, Any]:
         names = [row["data"]["name"] for row in rows]
         after = request.query.get("after")
+        if self.forgets and after and after not in names:
+            return {"kind": "Listing", "data": {"children": [], "after": None, "before": None}}
         start = names.index(after) + 1 if after in names else 0
         page = rows[start : start + 3]
         more = page[-1]["data"]["name"] if start + 3 < len(rows) else None
         return {"kind": "Listing", "data": {"children": page, "after": more, "before": None}}
 
-    def _tree(self, root: str) -> list[Any]:
+    def _tree(self, root: str, comment: str | None) -> list[Any]:
         def answers(parent: str) -> Any:
+            if parent == self.cut_below and not comment:
+                onward = {"children": [], "count": 0, "id": "_", "parent_id": parent}
+                return {"kind": "Listing", "data": {"children": [{"kind": "more", "data": onward}]}}
             rows = [t for t in self.things if t["data"].get("parent_id") == parent]
             shown = [
                 {**t, "data": {**t["data"], "replies": answers(t["data"]["name"])}}
@@ -130,6 +141,11 @@ class Board(Served):
             return {"kind": "Listing", "data": {"children": shown}} if shown else ""
 
         head = [t for t in self.things if t["data"]["name"] == root]
+        if comment:
+            top = next(t for t in self.things if t["data"]["id"] == comment)
+            shown = {**top, "data": {**top["data"], "replies": answers(top["data"]["name"])}}
+            return [{"kind": "Listing", "data": {"children": head}},
+                    {"kind": "Listing", "data": {"children": [shown]}}]  # fmt: skip
         body = answers(root) or {"kind": "Listing", "data": {"children": []}}
         return [{"kind": "Listing", "data": {"children": head}}, body]
 
@@ -140,6 +156,7 @@ class Board(Served):
 
 @pytest.fixture
 def board(settings) -> Iterator[Board]:
+    _kept.key = ()  # this thread's token
     with Board() as served:
         settings.REDDIT_URL = settings.REDDIT_OAUTH_URL = served.url
         settings.REDDIT_CLIENT_ID, settings.REDDIT_CLIENT_SECRET = "id", "secret"
@@ -210,6 +227,69 @@ def test_a_whole_tree_is_read_with_what_stands_behind_more(board: Board) -> None
     assert len(board.requests) - asked <= 2  # nothing new stands behind "more"
 
 
+def test_a_thread_that_continues_elsewhere_is_followed(board: Board) -> None:
+    root = board.submit("Our launch", author=ME)
+    top = board.comment(root, "Top")
+    board.cut_below = top
+    deep = [board.comment(top, f"Deep {n}") for n in range(4)]
+    posts, batch = read(channel(submissions=[root]))
+    assert {root, top, *deep} == names(posts)
+    asked = len(board.requests)
+    read(channel(submissions=[root]), batch.cursor)
+    assert len(board.requests) - asked == 1
+    late = board.comment(top, "Late")
+    assert late in names(read(channel(submissions=[root]), batch.cursor)[0])
+
+
+def test_only_newer_comments_behind_more_are_asked_for_again(board: Board) -> None:
+    root = board.submit("Our launch", author=ME)
+    board.hidden = [board.comment(root, f"Hidden {n}") for n in range(250)]
+    board.comment(root, "Shown")
+    _, batch = read(channel(submissions=[root]))
+    board.hidden.append(board.comment(root, "Newer"))
+    asked = len(board.requests)
+    posts, _ = read(channel(submissions=[root]), batch.cursor)
+    assert board.hidden[-1] in names(posts)
+    assert len(board.requests) - asked == 2
+
+
+def test_however_many_subreddits_there_are_each_is_read_and_the_poll_ends(board: Board) -> None:
+    board.submit("Hello")
+    source = channel(subreddits=["corp", "other1", "other2", "other3", "other4"])
+    posts, batch = read(source)
+    paths = {request.path.strip("/") for request in board.requests}
+    assert {"r/other4/new", "r/other4/comments", "r/corp/new"} <= paths
+    assert batch.cursor["left"] == []
+    assert names(posts)
+
+
+def test_when_the_post_where_a_page_begins_has_vanished_nothing_is_left_out(board: Board) -> None:
+    wanted = {board.submit(f"Post {n}") for n in range(8)}
+    cursor = {"parts": {"r/corp/new": {"since": 0, "after": "t3_gone", "newest": 0}}}
+    board.forgets = True
+    assert wanted <= names(read(channel(), cursor)[0])
+
+
+def test_what_was_read_is_kept_though_a_part_fails(board: Board) -> None:
+    board.submit("Hello")
+    board.fault = lambda h: FAULTS["a cut"](h) if "/comments" in h.path else False
+    batch = channel().poll({})
+    assert [post.title for post in batch.posts] == ["Hello"]
+    assert "cannot be reached" in str(batch.failure)
+
+
+def test_its_limiter_never_sleeps_in_the_worker(board: Board) -> None:
+    board.submit("Hello")
+    board.limits = {"x_ratelimit_remaining": "0.0", "x_ratelimit_reset": "300",
+                    "x_ratelimit_used": "600"}  # fmt: skip
+    began = time.monotonic()
+    batch = channel().poll({})
+    assert timedelta(minutes=4) < batch.failure.wait <= timedelta(minutes=5)
+    with pytest.raises(TryLater):
+        channel().poll(batch.cursor)
+    assert time.monotonic() - began < 2
+
+
 def test_deleted_and_removed_things(board: Board) -> None:
     root = board.submit("Title", author="[deleted]", text="[removed]")
     gone = board.comment(root, "[deleted]", author="[deleted]")
@@ -262,7 +342,7 @@ def test_what_a_person_must_mend_stops_the_source(board: Board, settings) -> Non
     with pytest.raises(SourceStopped, match="private"):
         channel().poll({})
     board.fault = None
-    board.refuses_token = True
+    board.refuses_token, _kept.key = True, ()
     with pytest.raises(SourceStopped, match="refuses the credential"):
         channel().poll({})
     assert not channel().check().ok

@@ -129,6 +129,37 @@ def test_every_page_is_read_once_and_a_second_poll_adds_nothing(x: X) -> None:
     assert [post.text for post in read(channel(), batch.cursor)[0]] == ["@genericcorp one more"]
 
 
+def test_however_many_searches_there_are_each_is_read_and_the_poll_ends(x: X) -> None:
+    for number in range(7):
+        x.say(f"@genericcorp hello {number}")
+    source = channel(queries=[f"#word{number}" for number in range(8)])
+    posts, batch = read(source)
+    assert len({post.external_id for post in posts}) == 7
+    paths = {request.query.get("query", "mentions") for request in x.requests}
+    assert paths >= {"mentions", *(f"#word{number}" for number in range(8))}
+    assert batch.cursor["left"] == []
+
+
+def test_what_was_read_and_paid_for_is_kept_though_a_part_fails(x: X) -> None:
+    x.say("@genericcorp hello")
+    x.fault = lambda handler: FAULTS["a cut"](handler) if "search" in handler.path else False
+    batch = channel(queries=["#corp"]).poll({})
+    assert len(batch.posts) == 1
+    assert batch.cursor["meter"]["reads"] == 1
+    assert "cannot be reached" in str(batch.failure)
+    with pytest.raises(TryLater):
+        channel(queries=["#corp"]).poll(batch.cursor)
+
+
+def test_a_page_whose_name_is_forgotten_is_read_again(x: X) -> None:
+    for number in range(5):
+        x.say(f"@genericcorp hello {number}")
+    stale = says({"errors": [{"message": "The `pagination_token` query parameter is stale"}]}, 400)
+    x.fault = lambda handler: stale(handler) if "pagination_token" in handler.path else False
+    cursor = {"user": US, "handle": "genericcorp", "parts": {"mentions": {"token": "3"}}}
+    assert len(channel().poll(cursor).posts) >= 3
+
+
 def test_what_a_post_says(x: X) -> None:
     parent = x.say("First.")
     x.say(
@@ -168,8 +199,8 @@ def test_the_cap_stops_reading_until_the_next_month(x: X) -> None:
         x.say(f"@genericcorp {number}")
     _, batch = read(channel(monthly_reads=6))
     assert batch.meter["posts read this month"] == 6
-    assert batch.wait == datetime(2026, 12, 1, tzinfo=UTC) - NOW or batch.wait
-    assert batch.wait > timedelta(days=6)
+    assert batch.no_sooner == datetime(2026, 12, 1, tzinfo=UTC) - NOW or batch.no_sooner
+    assert batch.no_sooner > timedelta(days=6)
     asked = len(x.requests)
     assert channel(monthly_reads=6).poll(batch.cursor).posts == ()
     assert len(x.requests) == asked

@@ -27,10 +27,12 @@ from feedback.channels.base import (
     Unreadable,
     Unsure,
 )
+from feedback.channels.rounds import Round
 from feedback.channels.twitter.api import Api, StaleCursor, detail, pause
 from feedback.channels.twitter.meter import Meter
 from feedback.channels.twitter.tweets import Page, first_version, gone, last_version, speaks_to
 
+MENTIONS = "mentions"
 PAGES = 5  # of one poll
 PAGE_SIZE = 100
 SEARCHABLE = timedelta(days=7) - timedelta(minutes=5)  # how far the recent search reaches back
@@ -56,26 +58,30 @@ class Twitter:
         """Read what is new in the mentions and in every search, page by page."""
         now = datetime.now(UTC)
         reading = _Reading(cursor, Meter.of(cursor, self._cap, now))
+        mentions = [MENTIONS] if self._handle else []
+        parts = Round(cursor, [*mentions, *self._queries])
         if not reading.meter.is_full:
             api = Api()
             user = self._user(api, reading.cursor)
-            for key in [*(["mentions"] if user else []), *self._queries]:
-                self._read(api, user, key, reading)
+            parts.run(
+                lambda key: self._read(api, user, key, reading), lambda: reading.is_full(api.reads)
+            )
             reading.meter = reading.meter.plus(api.reads)
-        return reading.batch(now)
+            parts.tell_failure(has_news=bool(api.reads or reading.unreadable))
+        return reading.batch(now, parts)
 
-    def _read(self, api: Api, user: str, key: str, reading: "_Reading") -> None:
-        """Pages of one part until it has no more, or this poll has read enough."""
+    def _read(self, api: Api, user: str, key: str, reading: "_Reading") -> bool:
+        """Pages of one part until it has no more (true), or this poll has read enough."""
         state = reading.state(key)
-        while reading.pages < PAGES and not reading.meter.plus(api.reads).is_full:
+        while not reading.is_full(api.reads):
             page = self._page(api, user, key, state)
             reading.take(page)
             state["newest"] = max(state.get("newest", 0), page.newest)
             state["token"] = page.next_token
             if not page.next_token:
                 state["since"] = max(state.get("since", 0), state.pop("newest"))
-                return
-        reading.more = True
+                return True
+        return False
 
     def _page(self, api: Api, user: str, key: str, state: dict[str, Any]) -> Page:
         def ask() -> Page:
@@ -87,14 +93,14 @@ class Twitter:
                 "token": state.get("token") or None,
                 "max_results": PAGE_SIZE,
             }
-            return Page(
-                api.mentions(user, **page) if key == "mentions" else api.search(key, **page)
-            )
+            return Page(api.mentions(user, **page) if key == MENTIONS else api.search(key, **page))
 
         try:
             return ask()
-        except StaleCursor:  # an outage of over a week: what X still has is read
-            state.clear()
+        except StaleCursor:
+            if state.pop("token", None):  # pages go stale too: they are read again from `since`
+                return ask()
+            state.clear()  # an outage of over a week: what X still has is read
             self._backfill = SEARCHABLE
             return ask()
 
@@ -194,8 +200,13 @@ class _Reading:
         self.meter = meter
         self.posts: dict[str, Post] = {}
         self.unreadable: list[Unreadable] = []
-        self.pages = self.retweets = 0
-        self.more = False
+        self.pages = 0
+        kept_retweets = cursor.get("retweets")
+        self.retweets = kept_retweets if isinstance(kept_retweets, int) else 0
+
+    def is_full(self, reads: int) -> bool:
+        """Whether this poll has read enough; `reads` are those of this poll that X bills."""
+        return self.pages >= PAGES or self.meter.plus(reads).is_full
 
     def state(self, key: str) -> dict[str, Any]:
         state: dict[str, Any] = self.cursor["parts"].setdefault(key, {})
@@ -210,15 +221,16 @@ class _Reading:
             else:
                 self.unreadable.append(read)
 
-    def batch(self, now: datetime) -> Batch:
+    def batch(self, now: datetime, parts: Round) -> Batch:
         self.cursor["meter"] = {"month": self.meter.month, "reads": self.meter.reads}
-        is_full = self.meter.is_full
+        self.cursor |= {"left": parts.left, "retweets": self.retweets}
         return Batch(
             posts=tuple(self.posts.values()),
             unreadable=tuple(self.unreadable),
             cursor=self.cursor,
-            wait=self.meter.wait(now),
-            more=self.more and not is_full,
+            no_sooner=self.meter.wait(now),
+            more=parts.more and not self.meter.is_full,
+            failure=parts.failure,
             meter=self.meter.words(now) | ({"retweets": self.retweets} if self.retweets else {}),
         )
 

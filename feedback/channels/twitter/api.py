@@ -23,7 +23,7 @@ LONGEST_WAIT = timedelta(hours=1)
 
 
 class StaleCursor(Exception):
-    """X no longer knows the id that a reading was to begin after."""
+    """X no longer knows the id that a reading was to begin after, or the name of its next page."""
 
 
 class Api:
@@ -132,7 +132,7 @@ def pause(headers: Mapping[str, str]) -> timedelta | None:
 def _failure(error: tweepy.HTTPException) -> Exception:
     response = error.response
     status, said = response.status_code, detail(response)
-    if status == 400 and "since_id" in said:
+    if status == 400 and any(word in said for word in ("since_id", "token")):
         return StaleCursor(said)
     if status == 429 or status >= 500:
         return TryLater(f"X answers with status {status}.", pause(response.headers))
