@@ -29,6 +29,7 @@ class Source(models.Model):
     config = models.JSONField(default=dict)  # the source's table in the playbook, with our handles
     every = models.DurationField(default=timedelta(minutes=5))
     enabled = models.BooleanField(default=True)
+    account = models.CharField(max_length=320, blank=True)  # as which we are known there
     cursor = models.JSONField(default=dict, blank=True)
     meter = models.JSONField(default=dict, blank=True)  # what the service told of its limits
     next_poll_at = models.DateTimeField(null=True, db_index=True)

@@ -70,7 +70,12 @@ class X(Served):
         rows = sorted(self.tweets, key=lambda tweet: -int(tweet["id"]))
         if path == "/2/tweets":
             ids = request.query["ids"].split(",")
-            return self._answer([row for row in rows if row["id"] in ids])
+            answer = self._answer([row for row in rows if row["id"] in ids])
+            told = json.loads(answer.body)
+            lost = [id_ for id_ in ids if id_ not in {row["id"] for row in rows}]
+            told["errors"] = [{"value": id_, "resource_id": id_, "resource_type": "tweet",
+                               "title": "Not Found Error", "parameter": "ids"} for id_ in lost]  # fmt: skip
+            return Answer(told)
         if path == f"/2/users/{US}/tweets":
             rows = [row for row in rows if row["author_id"] == US]
         since = int(request.query.get("since_id") or 0)
@@ -83,7 +88,8 @@ class X(Served):
         meta: dict[str, Any] = {"result_count": len(rows)}
         if start + self.page < of:
             meta["next_token"] = str(start + self.page)
-        answer: dict[str, Any] = {"meta": meta, "includes": {"users": USERS}}
+        includes = {"users": USERS, "tweets": self.tweets}
+        answer: dict[str, Any] = {"meta": meta, "includes": includes}
         return Answer(answer | ({"data": rows} if rows else {}))
 
 
@@ -171,6 +177,12 @@ def test_what_a_post_says(x: X) -> None:
     x.say("RT @ann: First…", referenced_tweets=[{"type": "retweeted", "id": parent["id"]}])
     x.say("short…", note_tweet={"text": "A long text, whole."})
     x.say("By nobody.", author_id="99")
+    x.say(
+        "AT&amp;amp;T a=1&amp;copy=2 https://t.co/b",
+        entities={"urls": [{"url": "https://t.co/b", "expanded_url": "https://e.com/?a=1&copy=2"}]},
+    )
+    x.say("No more.", withheld={"copyright": False, "country_codes": ["DE", "FR"]})
+    x.say("See this", referenced_tweets=[{"type": "quoted", "id": parent["id"]}])
     posts, batch = read(channel())
     found = {post.text: post for post in posts}
     assert set(found) == {
@@ -178,10 +190,16 @@ def test_what_a_post_says(x: X) -> None:
         "@genericcorp R&D <3 https://example.com/x",
         "A long text, whole.",
         "By nobody.",
+        "AT&amp;T a=1&copy=2 https://e.com/?a=1&copy=2",
+        "No more.",
+        "See this",
     }
     answer = found["@genericcorp R&D <3 https://example.com/x"]
     assert (answer.author, answer.parent_id, answer.thread_id) == ("ann", *[parent["id"]] * 2)
     assert found["By nobody."].author is None
+    assert found["AT&amp;T a=1&copy=2 https://e.com/?a=1&copy=2"].parent_id is None
+    assert found["No more."].context == "withheld: DE, FR"
+    assert found["See this"].context == "quoted: First."
     assert batch.meter["retweets"] == 1
 
 
@@ -307,6 +325,8 @@ def test_refresh_tells_edits_and_what_is_gone(x: X) -> None:
     assert posts[-1].external_id == gone
     last = {post.external_id: post.text for post in posts}
     assert last[first["id"]] == "New"
+    x.fault = says({})  # that tells nothing of any post
+    assert channel().refresh([first["id"]]) == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -67,6 +67,8 @@ class Reddit:
             raise SourceStopped("Reddit's inbox needs REDDIT_USERNAME and REDDIT_PASSWORD.")
         parts = Round(cursor, self._parts())
         parts.run(lambda part: self._read(api, reading, part), lambda: reading.is_full)
+        if api.is_user and not parts.failures:
+            reading.account = credential("REDDIT_USERNAME") or reading.account or _me(api)
         return reading.batch(api, parts)
 
     def _parts(self) -> list[str]:
@@ -111,8 +113,7 @@ class Reddit:
         try:
             api = Api()
             if api.is_user:
-                api.get("api/v1/me")
-                return Health(ok=True, message="Reads, and has what it needs to reply.")
+                return Health(ok=True, message=f"Reads, and replies as u/{_me(api)}.")
             for name in self._subreddits[:1]:
                 api.get(f"r/{name}/about")
         except ChannelError as error:
@@ -148,9 +149,11 @@ class Reddit:
     def find(self, reply: Reply) -> Sent | Absent:
         """Look for the reply among our own newest comments, or the messages that we sent."""
         is_message = reply.parent_id.startswith("t4_")
-        path = "message/sent" if is_message else f"user/{_me()}/comments"
+        api = Api()
+        me = credential("REDDIT_USERNAME") or _me(api)
+        path = "message/sent" if is_message else f"user/{me}/comments"
         wanted = reply.text.split()
-        for row in listed(Api().get(path, limit=PAGE_SIZE, sort="new")):
+        for row in listed(api.get(path, limit=PAGE_SIZE, sort="new")):
             data = row.get("data") or {}
             if data.get("parent_id") == reply.parent_id and str(data.get("body")).split() == wanted:
                 return Sent(str(data.get("name")), post_of(row).url)
@@ -193,6 +196,7 @@ def _anything(_: Post) -> bool:
     return True
 
 
-def _me() -> str:
-    name = credential("REDDIT_USERNAME")
-    return name or str(Api().get("api/v1/me").get("name", ""))
+def _me(api: Api) -> str:
+    """Our own name there."""
+    told = api.get("api/v1/me")
+    return str(told.get("name") or "") if isinstance(told, Mapping) else ""

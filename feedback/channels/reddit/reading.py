@@ -26,6 +26,7 @@ class Reading:
         self.posts: dict[str, Post] = {}
         self.unreadable: list[Unreadable] = []
         self.pages = 0
+        self.account = str(cursor.get("account") or "")
 
     @property
     def is_full(self) -> bool:
@@ -76,11 +77,12 @@ class Reading:
         return Batch(
             posts=tuple(self.posts.values()),
             unreadable=tuple(self.unreadable),
-            cursor={"parts": self.parts, "left": parts.left},
+            cursor={"parts": self.parts, "left": parts.left, "account": self.account},
             no_sooner=pause,
             more=parts.more and not pause,
             failure=parts.failure,
             meter=api.limits(),
+            account=self.account,
         )
 
 

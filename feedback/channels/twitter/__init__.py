@@ -30,7 +30,7 @@ from feedback.channels.base import (
 from feedback.channels.rounds import Round
 from feedback.channels.twitter.api import Api, StaleCursor, detail, pause
 from feedback.channels.twitter.meter import Meter
-from feedback.channels.twitter.tweets import Page, first_version, gone, last_version, speaks_to
+from feedback.channels.twitter.tweets import Page, gone, last_version, speaks_to
 
 MENTIONS = "mentions"
 PAGES = 5  # of one poll
@@ -68,7 +68,7 @@ class Twitter:
             )
             reading.meter = reading.meter.plus(api.reads)
             parts.tell_failure(has_news=bool(api.reads or reading.unreadable))
-        return reading.batch(now, parts)
+        return reading.batch(now, parts, self._handle)
 
     def _read(self, api: Api, user: str, key: str, reading: "_Reading") -> bool:
         """Pages of one part until it has no more (true), or this poll has read enough."""
@@ -128,8 +128,7 @@ class Twitter:
         found = [post for post in page.read() if isinstance(post, Post)]
         if newer:
             found += [post for post in Page(api.lookup(newer)).read() if isinstance(post, Post)]
-        there = {first_version(row) for row in page.rows} | {str(r.get("id")) for r in page.rows}
-        return found + [gone(id_) for id_ in asked if id_ not in there]
+        return found + [gone(id_) for id_ in asked if id_ in page.missing]
 
     def check(self) -> Health:
         """Look our own user up."""
@@ -139,20 +138,26 @@ class Twitter:
                 api.user_id(self._handle)
             else:
                 api.search(self._queries[0], max_results=10)
+            writes_as = api.writes_as() if api.can_write else ""
         except ChannelError as error:
             return Health(ok=False, message=str(error))
-        if not api.can_write:
+        if writes_as and self._handle and writes_as.casefold() != self._handle.casefold():
+            return Health(
+                ok=False,
+                message=f"TWITTER_ACCESS_TOKEN belongs to @{writes_as}, not to @{self._handle}.",
+            )
+        if not writes_as:
             return Health(
                 ok=True,
                 message="Reads. To send replies, set TWITTER_API_KEY, TWITTER_API_SECRET, "
                 "TWITTER_ACCESS_TOKEN and TWITTER_ACCESS_SECRET.",
             )
-        return Health(ok=True, message="Reads, and has what it needs to reply.")
+        return Health(ok=True, message=f"Reads, and replies as @{writes_as}.")
 
     def reply(self, reply: Reply) -> Sent | Later | ByHand | Refused | Unsure:
         """Post one reply, once."""
         parent = str(reply.parent.get("id") or reply.parent_id)
-        if not self._handle or not speaks_to(reply.parent, self._handle, ""):
+        if not self._handle or not speaks_to(reply.parent, self._handle):
             return ByHand("X lets programs answer only those who mention or quote us.")
         try:
             api = Api()
@@ -221,7 +226,7 @@ class _Reading:
             else:
                 self.unreadable.append(read)
 
-    def batch(self, now: datetime, parts: Round) -> Batch:
+    def batch(self, now: datetime, parts: Round, account: str) -> Batch:
         self.cursor["meter"] = {"month": self.meter.month, "reads": self.meter.reads}
         self.cursor |= {"left": parts.left, "retweets": self.retweets}
         return Batch(
@@ -231,6 +236,7 @@ class _Reading:
             no_sooner=self.meter.wait(now),
             more=parts.more and not self.meter.is_full,
             failure=parts.failure,
+            account=account,
             meter=self.meter.words(now) | ({"retweets": self.retweets} if self.retweets else {}),
         )
 

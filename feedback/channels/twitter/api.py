@@ -60,6 +60,11 @@ class Api:
             raise SourceStopped(f'X knows no user "{handle}". Mend the handle in the playbook.')
         return str(data["id"])
 
+    def writes_as(self) -> str:
+        """The handle that our replies go out under. Raises TryLater, SourceStopped."""
+        data = self._read(lambda: self.client.get_me(user_auth=True)).get("data")
+        return str(data.get("username") or "") if isinstance(data, Mapping) else ""
+
     def mentions(self, user: str, **page: Any) -> dict[str, Any]:
         """A page of a user's mentions."""
         page["pagination_token"] = page.pop("token", None)
