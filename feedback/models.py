@@ -12,6 +12,7 @@ from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, 
 NO_CLOCK = 2**62
 """`Item.urgency` of an item without a running clock: sorts after every instant."""
 
+VIEW_RESTRICTED = "feedback.view_restricted"
 OPEN_STATES = (State.NEW, State.OPEN, State.WAITING, State.SNOOZED)
 
 
@@ -64,6 +65,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
         """Items that may still need somebody."""
         return self.filter(state__in=OPEN_STATES)
 
+    def seen_by(self, user: Any) -> "ItemQuerySet":
+        """Items that a user may see: security matters are for whom the permission was given."""
+        return self if user.has_perm(VIEW_RESTRICTED) else self.filter(restricted_at=None)
+
     def waiting_for_triage(self, now: Any) -> "ItemQuerySet":
         """Items to be read, oldest wish first; read by the pipeline and the scheduler."""
         return self.filter(triage_due_at__lte=now).order_by("triage_due_at", "id")
@@ -99,6 +104,7 @@ class Item(models.Model):
     confidence = models.FloatField(null=True)
     trusted = models.BooleanField(default=True)
     corrected = models.BooleanField(default=False)
+    restricted_at = models.DateTimeField(null=True)  # since then shown to a few alone
 
     responder = models.CharField(max_length=100, blank=True)
     taken_by = models.ForeignKey(
@@ -111,6 +117,7 @@ class Item(models.Model):
     objects = ItemQuerySet.as_manager()
 
     class Meta:
+        permissions = [("view_restricted", "Can see restricted items")]
         indexes = [
             # The queue, most urgent first, open items alone.
             models.Index(
