@@ -137,7 +137,7 @@ def test_many_changes_of_one_second_are_read_whole(hub: Hub) -> None:
 def test_however_many_repositories_there_are_the_poll_ends(hub: Hub) -> None:
     hub.open("One")
     hub.names = {f"corp/board{n}" for n in range(6)}
-    posts, batch = read(channel(repositories=[REPOSITORY, *sorted(hub.names)]))
+    _, batch = read(channel(repositories=[REPOSITORY, *sorted(hub.names)]))
     paths = {request.path for request in hub.requests}
     assert {f"/repos/corp/board{n}/issues/comments" for n in range(6)} <= paths
     assert batch.cursor["left"] == []

@@ -15,7 +15,7 @@ from praw.exceptions import PRAWException
 from feedback.channels.base import SourceStopped, TryLater
 from feedback.credentials import credential
 from feedback.http import USER_AGENT, retry_after
-from feedback.requests_adapter import session
+from feedback.requests_adapter import reason, session
 
 PACE_SECONDS = 1.0  # of prawcore's own pace that are not kept: a limit grows until it is
 
@@ -49,7 +49,7 @@ class Requestor(prawcore.Requestor):
         except requests.ConnectTimeout as error:
             raise NotReached("Reddit does not answer.") from error
         except requests.RequestException as error:
-            raise Lost(f"Reddit cannot be reached: {type(error).__name__}.") from error
+            raise Lost(f"Reddit cannot be reached: {reason(error)}.") from error
         if answer.status_code >= 500 or answer.status_code == 408:  # prawcore repeats them
             raise Lost(f"Reddit answers with status {answer.status_code}.")
         if answer.status_code == 429:
@@ -164,6 +164,8 @@ def failure(error: Exception, path: str) -> TryLater | SourceStopped:
         if missing:
             return SourceStopped(f"Reddit has no {path}. Mend the source in the playbook.")
         return TryLater("Reddit answers with a redirect.")
+    if isinstance(error, kinds.BadJSON):
+        return TryLater("Reddit answers with what is not JSON.")
     if isinstance(error, kinds.Forbidden):
         return SourceStopped(f"Reddit does not let us read {path}: private, banned or no right.")
     if isinstance(error, kinds.ResponseException):

@@ -11,7 +11,8 @@ from django.conf import settings
 
 from feedback.channels.base import SourceStopped, TryLater
 from feedback.credentials import credential
-from feedback.requests_adapter import session
+from feedback.http import retry_after
+from feedback.requests_adapter import reason, session
 
 FIELDS = (
     "author_id,conversation_id,created_at,lang,referenced_tweets,entities,edit_history_tweet_ids,"
@@ -100,7 +101,7 @@ class Api:
         except tweepy.HTTPException as error:
             raise _failure(error) from error
         except (requests.RequestException, tweepy.TweepyException) as error:
-            raise TryLater(f"X cannot be reached: {_short(error)}.") from error
+            raise TryLater(f"X cannot be reached: {reason(error)}.") from error
         self.headers = response.headers
         try:
             answer = json.loads(response.content)
@@ -126,7 +127,9 @@ def detail(response: requests.Response) -> str:
 
 
 def pause(headers: Mapping[str, str]) -> timedelta | None:
-    """Until when X's limit lasts."""
+    """How long X's limit lasts: as told, or until its reset."""
+    if told := retry_after(headers):
+        return min(told, LONGEST_WAIT)
     value = headers.get("x-rate-limit-reset", "")
     if not value.isdecimal() or len(value) > 12:
         return None
@@ -154,7 +157,3 @@ def _failure(error: tweepy.HTTPException) -> Exception:
 
 def _given(page: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in page.items() if value is not None}
-
-
-def _short(error: Exception) -> str:
-    return type(error).__name__ if not str(error) else " ".join(str(error).split())[:120]
