@@ -13,6 +13,7 @@ NO_CLOCK = 2**62
 """`Item.urgency` of an item without a running clock: sorts after every instant."""
 
 VIEW_RESTRICTED = "feedback.view_restricted"
+FAILURES_TOLD = 4  # polls in a row
 OPEN_STATES = (State.NEW, State.OPEN, State.WAITING, State.SNOOZED)
 
 
@@ -20,6 +21,10 @@ class SourceQuerySet(models.QuerySet["Source"]):
     def due(self, now: Any) -> "SourceQuerySet":
         """Sources whose next poll has come; read by the scheduler."""
         return self.filter(enabled=True, is_stopped=False, next_poll_at__lte=now)
+
+    def in_trouble(self) -> "SourceQuerySet":
+        """Sources that have stopped, or failed so often in a row that people should know."""
+        return self.filter(Q(is_stopped=True) | Q(failures__gte=FAILURES_TOLD), enabled=True)
 
 
 class Source(models.Model):

@@ -25,6 +25,7 @@ class Hub(Served):
         self.moved: set[int] = set()  # issues that were transferred to another repository
         self.is_hidden = False  # the repository is not shown to this credential
         self.headers: dict[str, str] = {}
+        self.thumbs: list[str] = []
         self.names: set[str] = set()  # further repositories, empty ones
         self._clock = 0
 
@@ -130,6 +131,9 @@ class Hub(Served):
 
     def _graphql(self, asked: dict[str, Any]) -> Answer:
         given, query = asked["variables"], asked["query"]
+        if "mutation Thumb" in query:
+            self.thumbs.append(given["subject"])
+            return Answer({"data": {"addReaction": {"reaction": {"content": "THUMBS_UP"}}}})
         if "mutation" in query:
             place = self._find(given["parent"] or given["discussion"])
             made = self.say(place, given["body"], "corp-bot[bot]")

@@ -20,6 +20,7 @@ class Board(Served):
         self.inbox: list[dict[str, Any]] = []
         self.refuses_token = False
         self.form: Any = None
+        self.votes: list[tuple[str, str]] = []
         self.begin = BEGIN
         self.cut_below = ""  # a comment whose answers stand behind "continue this thread"
         self.forgets = False  # a page that begins at a vanished post is empty
@@ -83,6 +84,9 @@ class Board(Served):
                 return Answer({"json": {"errors": [], "data": {"things": found}}}, **headers)
             case ["api", "comment"]:
                 return Answer(self.form or self._posted(request), **headers)
+            case ["api", "vote"]:
+                self.votes.append((request.form["id"], request.form["dir"]))
+                return Answer({}, **headers)
             case ["api", "v1", "me"]:
                 return Answer({"name": ME}, **headers)
             case _:

@@ -19,6 +19,7 @@ class X(Served):
         super().__init__(self._route)
         self.tweets: list[dict[str, Any]] = []
         self.page = 3
+        self.liked: list[str] = []
 
     def say(self, text: str, **fields: Any) -> dict[str, Any]:
         """A post by ann that mentions us, unless said otherwise."""
@@ -35,6 +36,11 @@ class X(Served):
             name = path.rsplit("/", 1)[1]
             found = [user for user in USERS if user["username"] == name]
             return Answer({"data": found[0]} if found else {"errors": [{"title": "Not Found"}]})
+        if path == f"/2/users/{US}/likes":
+            self.liked.append(request.json["tweet_id"])
+            return Answer({"data": {"liked": True}})
+        if path == "/2/users/me":
+            return Answer({"data": USERS[1]})
         if request.method == "POST":
             body = request.json
             parent = body["reply"]["in_reply_to_tweet_id"]

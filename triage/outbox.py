@@ -81,6 +81,9 @@ DOORS = {
     "issue": "triage.tracking.door.FilingDoor",
     "update": "triage.tracking.door.UpdateDoor",
     "merge": "triage.tracking.door.MergeDoor",
+    "like": "triage.kudos.LikeDoor",
+    "share": "triage.kudos.ShareDoor",
+    "alert": "triage.alerts.AlertDoor",
 }
 
 log = logging.getLogger(__name__)

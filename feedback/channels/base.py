@@ -180,6 +180,16 @@ class Unknown:
     reason: str
 
 
+class Likes(Protocol):
+    """A channel on which a post can be liked, upvoted or the like; once more changes nothing."""
+
+    like_word: ClassVar[str]  # what the service calls it
+
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Like a post; `raw` is what was kept of it."""
+        ...
+
+
 class Replies(Protocol):
     """A channel that can post: `can_reply` is true."""
 

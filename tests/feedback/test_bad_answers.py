@@ -220,7 +220,7 @@ def test_a_certificate_that_cannot_be_trusted_is_told(
     before = Item.objects.count()
     place.add()
     mine = {name: getattr(settings, name) for name in place.origins}
-    with impostor(tmp_path) as url:
+    with Impostor(tmp_path) as url:
         for name in place.origins:
             setattr(settings, name, url)
         source = poll(place)
@@ -233,7 +233,7 @@ def test_a_certificate_that_cannot_be_trusted_is_told(
     assert Item.objects.count() == before + 1
 
 
-class impostor:
+class Impostor:
     """A server whose certificate nobody has signed."""
 
     def __init__(self, folder: Path) -> None:

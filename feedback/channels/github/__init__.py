@@ -39,6 +39,11 @@ mutation Reply($discussion: ID!, $body: String!, $parent: ID) {
   }
 }
 """
+THUMB = """
+mutation Thumb($subject: ID!) {
+  addReaction(input: {subjectId: $subject, content: THUMBS_UP}) { reaction { content } }
+}
+"""
 LATEST = """
 query Latest($id: ID!) {
   node(id: $id) {
@@ -54,6 +59,7 @@ class GitHub:
     """One source: `repositories` as owner/name, `issues`, `discussions`, `backfill`."""
 
     can_reply: ClassVar[bool] = True
+    like_word: ClassVar[str] = "Thumbs up"
 
     def __init__(self, config: Mapping[str, Any], *, team: frozenset[str] = frozenset()) -> None:
         del team  # what our own team writes is read like all else; intake tells it apart
@@ -182,6 +188,20 @@ class GitHub:
             return Refused("It is not known which issue this answers.")
         return _outcome(answer, reply)
 
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Put a thumb up at a post."""
+        repository, node = str(raw.get("repository") or ""), str(raw.get("node_id") or "")
+        if not node:
+            return Refused("It is not known which post this is.")
+        try:
+            with Api() as api:
+                api.graphql(THUMB, repository, subject=node)
+        except TryLater as error:
+            return Later(str(error), error.wait)
+        except (SourceStopped, Gone) as error:
+            return Refused(f"GitHub refuses it: {error}")
+        return Sent(post_id)
+
     def find(self, reply: Reply) -> Sent | Absent | Unknown:
         """Look for the mark among the newest comments."""
         repository, mark = str(reply.parent.get("repository") or ""), marker(reply.key)
@@ -250,9 +270,23 @@ def _outcome(answer: Answer, reply: Reply) -> Sent | Later | Refused | Unsure:
     failed = failure(answer, "this comment")
     if isinstance(failed, TryLater) and answer.status in (403, 429):
         return Later(str(failed), failed.wait)
-    said = message(answer)
-    hint = {404: "The issue is gone, or out of our sight.", 410: "The issue was deleted."}
-    return Refused(hint.get(answer.status) or f"GitHub refuses it: {said or failed}")
+    return Refused(_advice(answer) or f"GitHub refuses it: {message(answer) or failed}")
+
+
+def _advice(answer: Answer) -> str:
+    """What a refusal means for a person, where that is known."""
+    said = message(answer).casefold()
+    if "lock" in said:
+        return "The conversation is locked. Unlock it on GitHub, or take the reply back."
+    if answer.status == 404:
+        return "The issue is gone, or out of our sight. Take the reply back."
+    if answer.status == 410:
+        return "The issue was deleted. Take the reply back."
+    if answer.status == 422 and "long" in said:
+        return "GitHub takes 65,536 characters. Shorten it."
+    if "block" in said:
+        return "Its author has blocked us. Take the reply back."
+    return ""
 
 
 def _newest(api: Api, repository: str, reply: Reply) -> list[Mapping[str, Any]]:

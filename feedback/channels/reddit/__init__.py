@@ -3,11 +3,10 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, ClassVar
 
 import prawcore
-from praw.exceptions import PRAWException
+from praw.exceptions import PRAWException, RedditAPIException
 
 from feedback import query
 from feedback.channels.base import (
@@ -27,6 +26,7 @@ from feedback.channels.base import (
 )
 from feedback.channels.reddit.api import Api, Limited, Lost, NotReached, failure
 from feedback.channels.reddit.reading import PAGE_SIZE, Reading, listed, read_listing
+from feedback.channels.reddit.refusals import Told, outcome, refusal
 from feedback.channels.reddit.things import post_of
 from feedback.channels.reddit.trees import read_tree
 from feedback.channels.rounds import Round
@@ -34,18 +34,13 @@ from feedback.credentials import credential
 
 INBOX = "message/inbox"
 LOOKED_UP = 100
-FINAL = (
-    "THREAD_LOCKED TOO_OLD DELETED_COMMENT DELETED_LINK TOO_LONG NO_TEXT BANNED_FROM_SUBREDDIT "
-    "USER_BLOCKED NOT_WHITELISTED_BY_USER_MESSAGE SUBREDDIT_OUTBOUND_LINKING_DISALLOWED"
-).split()
-_PAUSE = re.compile(r"(\d+)\s*(second|minute|hour)", re.IGNORECASE)
-_UNIT = {"second": 1, "minute": 60, "hour": 3600}
 
 
 class Reddit:
     """One source: `subreddits`, `words`, `submissions`, `inbox`, `backfill`."""
 
     can_reply: ClassVar[bool] = True
+    like_word: ClassVar[str] = "Upvote"
 
     def __init__(self, config: Mapping[str, Any], *, team: frozenset[str] = frozenset()) -> None:
         del team  # what our own team writes is read like all else; intake tells it apart
@@ -125,13 +120,30 @@ class Reddit:
 
     def reply(self, reply: Reply) -> Sent | Later | ByHand | Refused | Unsure:
         """Comment once."""
+        form = {"api_type": "json", "thing_id": reply.parent_id, "text": reply.text}
+        answer = self._write("api/comment/", **form)
+        return outcome(answer.value) if isinstance(answer, Told) else answer
+
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Upvote a post; Reddit allows it where a person asked for each."""
+        del raw
+        if post_id.startswith("t4_"):
+            return Refused("A private message cannot be upvoted.")
+        came = self._write("api/vote", id=post_id, dir="1")
+        match came:
+            case Told():
+                return Sent(post_id)
+            case ByHand(said):
+                return Refused(said)
+        return came
+
+    def _write(self, path: str, **form: str) -> Told | Later | ByHand | Refused | Unsure:
+        """Send a form once: what Reddit told, or what went wrong."""
         try:
             api = Api()
             if not api.is_user:
-                return ByHand("Without REDDIT_USERNAME and REDDIT_PASSWORD a person posts it.")
-            answer = api.post(
-                "api/comment/", api_type="json", thing_id=reply.parent_id, text=reply.text
-            )
+                return ByHand("Without REDDIT_USERNAME and REDDIT_PASSWORD a person does it.")
+            return Told(api.post(path, **form))
         except NotReached as error:
             return Later(str(error))
         except (Limited, TryLater) as error:
@@ -140,11 +152,13 @@ class Reddit:
             return Unsure(str(error))
         except SourceStopped as error:
             return Refused(str(error))
+        except RedditAPIException as error:
+            first = error.items[0]
+            return refusal(first.error_type, str(first.message or ""))
         except PRAWException as error:
             return Refused(f"Reddit refuses it: {str(error)[:200]}")
         except prawcore.PrawcoreException as error:
-            return Refused(str(failure(error, "this comment")))
-        return _outcome(answer)
+            return Refused(str(failure(error, "this post")))
 
     def find(self, reply: Reply) -> Sent | Absent:
         """Look for the reply among our own newest comments, or the messages that we sent."""
@@ -158,30 +172,6 @@ class Reddit:
             if data.get("parent_id") == reply.parent_id and str(data.get("body")).split() == wanted:
                 return Sent(str(data.get("name")), post_of(row).url)
         return Absent()
-
-
-def _outcome(answer: Any) -> Sent | Later | Refused | Unsure:
-    """What Reddit's answer to a comment means; errors come with status 200 too."""
-    body = answer.get("json") if isinstance(answer, Mapping) else None
-    errors = body.get("errors") if isinstance(body, Mapping) else None
-    if isinstance(errors, list) and errors:
-        code, said = (str(part) for part in [*errors[0], "", ""][:2])
-        if code == "RATELIMIT":
-            return Later(said, _pause(said))
-        if code in FINAL:
-            return Refused(f"Reddit refuses it: {said}")
-        return Refused(f"Reddit refuses it ({code}): {said}")
-    try:
-        data = answer["json"]["data"]["things"][0]["data"]
-        path = str(data.get("permalink") or "")
-        return Sent(str(data["name"]), f"https://www.reddit.com{path}" if path else "")
-    except (KeyError, IndexError, TypeError):
-        return Unsure("Reddit does not say whether the comment is there.")
-
-
-def _pause(said: str) -> timedelta | None:
-    found = _PAUSE.search(said)
-    return timedelta(seconds=int(found[1]) * _UNIT[found[2].casefold()]) if found else None
 
 
 def _submission(value: Any) -> str:

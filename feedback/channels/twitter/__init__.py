@@ -28,9 +28,11 @@ from feedback.channels.base import (
     Unsure,
 )
 from feedback.channels.rounds import Round
-from feedback.channels.twitter.api import Api, StaleCursor, detail, pause
+from feedback.channels.twitter.api import Api, StaleCursor, detail
 from feedback.channels.twitter.meter import Meter
+from feedback.channels.twitter.refusals import LONGEST, refusal, weight
 from feedback.channels.twitter.tweets import Page, gone, last_version, speaks_to
+from feedback.requests_adapter import reason
 
 MENTIONS = "mentions"
 PAGES = 5  # of one poll
@@ -44,6 +46,7 @@ class Twitter:
     """One source: `handle`, `queries`, `monthly_reads`, `backfill`."""
 
     can_reply: ClassVar[bool] = True
+    like_word: ClassVar[str] = "Like"
 
     def __init__(self, config: Mapping[str, Any], *, team: frozenset[str] = frozenset()) -> None:
         del team  # what our own team writes is read like all else; intake tells it apart
@@ -51,6 +54,7 @@ class Twitter:
         self._queries = [str(query) for query in config.get("queries") or []]
         self._cap = int(config.get("monthly_reads") or CAP)
         self._backfill = _seconds(config.get("backfill"))
+        self._long_posts = bool(config.get("long_posts"))
         if not self._handle and not self._queries:
             raise SourceStopped('X: name our "handle", or words to search in "queries".')
 
@@ -159,6 +163,8 @@ class Twitter:
         parent = str(reply.parent.get("id") or reply.parent_id)
         if not self._handle or not speaks_to(reply.parent, self._handle):
             return ByHand("X lets programs answer only those who mention or quote us.")
+        if not self._long_posts and (length := weight(reply.text)) > LONGEST:
+            return Refused(f"X takes {LONGEST} characters; this has {length}. Shorten it.")
         try:
             api = Api()
         except SourceStopped as error:
@@ -171,12 +177,40 @@ class Twitter:
             )
             id_ = str(response.json()["data"]["id"])
         except tweepy.HTTPException as error:
-            return _refusal(error.response)
+            if "duplicate" in detail(error.response).casefold():
+                return self._duplicate(reply)
+            return refusal(error.response)
         except requests.ConnectTimeout:
             return Later("X does not answer.")
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             return Unsure(f"X's answer was lost: {type(error).__name__}.")
         return Sent(id_, f"https://x.com/{self._handle}/status/{id_}")
+
+    def _duplicate(self, reply: Reply) -> Sent | Refused | Unsure:
+        """X has had this text from us: by an attempt whose answer was lost, or elsewhere."""
+        try:
+            found = self.find(reply)
+        except TryLater as error:
+            return Unsure(str(error))
+        if isinstance(found, Sent):
+            return found
+        return Refused("X has had this very text from us already. Say it in other words.")
+
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Like a post."""
+        try:
+            api = Api()
+            if not api.can_write:
+                return Refused("To like posts, set TWITTER_API_KEY and the other three.")
+            api.client.like(str(raw.get("id") or post_id), user_auth=True)
+        except SourceStopped as error:
+            return Refused(str(error))
+        except tweepy.HTTPException as error:
+            came = refusal(error.response)
+            return Refused(came.reason) if isinstance(came, ByHand) else came
+        except requests.RequestException as error:
+            return Unsure(f"X cannot be reached: {reason(error)}.")
+        return Sent(post_id)
 
     def find(self, reply: Reply) -> Sent | Absent:
         """Look for the reply among our own newest posts."""
@@ -239,17 +273,6 @@ class _Reading:
             account=account,
             meter=self.meter.words(now) | ({"retweets": self.retweets} if self.retweets else {}),
         )
-
-
-def _refusal(response: requests.Response) -> Sent | Later | ByHand | Refused | Unsure:
-    status, said = response.status_code, detail(response)
-    if status == 429:
-        return Later("X's limit on posts is reached.", pause(response.headers))
-    if status >= 500 or "duplicate" in said.casefold():
-        return Unsure(f"X answers with status {status}: {said}")
-    if status == 403:
-        return ByHand(f"X does not let a program post this: {said}")
-    return Refused(f"X refuses it (status {status}): {said}")
 
 
 def _words(post: Post) -> list[str]:
