@@ -79,10 +79,13 @@ def take_in(
     nothing written, if the source was claimed anew meanwhile.
     """
 
+    source.account = clean(batch.account)[:320] or source.account
+
     def store(now: datetime) -> Taken:
         ours = Source.objects.filter(pk=source.pk, next_poll_at=lease)
         moved = ours.update(
             cursor=batch.cursor,
+            account=source.account,
             meter=storable(dict(batch.meter)),
             next_poll_at=next_poll_at,
             last_polled_at=now,
@@ -104,8 +107,9 @@ def add_posts(
 
 
 def team_of(source: Source) -> frozenset[str]:
-    """Our own handles on the source's channel, casefolded."""
-    return frozenset(str(handle).casefold().lstrip("@") for handle in source.config.get("team", ()))
+    """Our own handles on the source's channel, casefolded; the account that we write as is one."""
+    handles = [*source.config.get("team", ()), *([source.account] if source.account else [])]
+    return frozenset(str(handle).casefold().lstrip("@") for handle in handles)
 
 
 def _without_races(store: Any) -> Taken:

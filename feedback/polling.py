@@ -52,6 +52,8 @@ def poll(source_id: int, *, force: bool = False) -> Polled | None:
             lease, source.next_poll_at = source.next_poll_at, now + (LEASE if batch.more else wait)
             taken += take_in(source, batch, next_poll_at=source.next_poll_at, lease=lease)
             source.cursor = batch.cursor
+            if batch.failure:
+                raise batch.failure
             if not batch.more:
                 log.info("source.polled", extra={"source": source.name, "new": taken.new})
                 return Polled(source.name, taken, wait)
@@ -89,7 +91,8 @@ def _wait(source: Source, batch: Batch) -> timedelta:
     if batch.wait is not None:
         return batch.wait
     # Up to a tenth sooner, so that sources with one interval do not poll in step.
-    return source.every * (1 - random.random() / 10)
+    usual = source.every * (1 - random.random() / 10)
+    return max(usual, batch.no_sooner or usual)
 
 
 def _stop(source: Source, taken: Taken, message: str) -> Polled:

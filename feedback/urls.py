@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 
 from feedback.channels.github import webhooks
 from triage.admin import start
+from triage.metrics import metrics
 from triage.report_page import report_page
 
 
@@ -26,6 +27,7 @@ urlpatterns = [
     path("start/sample/remove", start.remove_sample, name="remove-sample"),
     path("report/", report_page, name="report"),
     path("hooks/github", webhooks.receive, name="github-webhook"),
+    path("metrics", metrics, name="metrics"),
     path("healthz", healthz, name="healthz"),
     path("favicon.ico", RedirectView.as_view(url=static("triage/favicon.svg"))),
     path("", admin.site.urls),

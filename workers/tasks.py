@@ -4,15 +4,16 @@ A stage that has more to do than it could in its few seconds hints at itself aga
 """
 
 from feedback import hints, polling, refreshing
-from triage import clocks, outbox, pipeline, troubles
+from triage import alerts, clocks, outbox, pipeline, troubles
 from triage.classifier import ModelError, get_reader
 from workers.app import app
 
 
 @app.task
 def poll(source_id: int) -> None:
-    """Poll one source, if it is still due."""
+    """Poll one source, if it is still due; where one has stopped, people are told."""
     polling.poll(source_id)
+    alerts.tell_stopped()
 
 
 @app.task

@@ -60,15 +60,20 @@ class Unreadable:
 class Batch:
     """What one poll read, with the cursor that covers exactly this.
 
-    `more` asks for the next poll at once; `wait` overrides the source's interval. `meter` has
-    what the service told of its limits and costs, in words for staff ("reads left": 120).
+    `more` asks for the next poll at once; `wait` overrides the source's interval, `no_sooner`
+    can only make it longer. `meter` has what the service told of its limits and costs, in words
+    for staff ("reads left": 120); `account` the name as which we are known there, if it was told.
+    `failure`: a part of the source could not be read, though what is here could.
     """
 
     posts: tuple[Post, ...]
     cursor: Mapping[str, Any]
     unreadable: tuple[Unreadable, ...] = ()
     wait: timedelta | None = None
+    no_sooner: timedelta | None = None
     more: bool = False
+    account: str = ""
+    failure: TryLater | None = None
     meter: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
@@ -173,6 +178,16 @@ class Unknown:
     """The service cannot tell whether it is there: a person must look."""
 
     reason: str
+
+
+class Likes(Protocol):
+    """A channel on which a post can be liked, upvoted or the like; once more changes nothing."""
+
+    like_word: ClassVar[str]  # what the service calls it
+
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Like a post; `raw` is what was kept of it."""
+        ...
 
 
 class Replies(Protocol):

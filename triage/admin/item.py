@@ -13,9 +13,10 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
+from feedback.channels import account_name
 from feedback.models import Item
 from feedback.vocabulary import Category, Closed, Sentiment, Severity, Topic
-from triage import moves, playbook, replies
+from triage import kudos, moves, playbook, replies
 from triage.admin import queue
 from triage.conversation import last_reply
 from triage.models import Delivery, OutboxEntry
@@ -118,6 +119,9 @@ class ItemAdmin(ModelAdmin):
         page = reverse("admin:feedback_item_change", args=[pk]) + queue.back(request)
         if name == "reply" and (reply := last_reply(item)):
             page += f"#message-{reply.pk}"  # whose buttons are what comes next
+        elif name == "cancel":  # what was taken back can be written anew
+            taken = _number(request.POST.get("entry", ""))
+            page += f"{'&' if '?' in page else '?'}taken={taken}#composer"
         return HttpResponseRedirect(page)
 
 
@@ -158,6 +162,8 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         "seen": request.POST.get("seen") if preview else (latest.pk if latest else 0),
         "by_hand": replies.is_by_hand(item),
         "reply_url": replies.reply_url(item),
+        "sends_as": account_name(item.source.channel, item.source.account),
+        "kudos": kudos.kudos(item) if item.sentiment == Sentiment.POSITIVE else [],
         "corrections": [
             _correction("category", "", Category.choices, item.category),
             _correction("severity", "p", [("", "—"), *Severity.choices], item.severity),
@@ -201,6 +207,10 @@ def _templates(item: Item, rules: Playbook) -> list[dict[str, Any]]:
 def _draft(request: HttpRequest, item: Item, rules: Playbook) -> str:
     if request.method == "POST":
         return _text(request)
+    if taken := item.outbox.filter(
+        pk=_number(request.GET.get("taken", "")), state=Delivery.CANCELLED
+    ).first():
+        return str(taken.payload.get("text", ""))
     template = rules.templates.get(request.GET.get("template", ""))
     return replies.fill(template.text, item, rules).strip() if template else ""
 
@@ -289,6 +299,16 @@ def _posted(item: Item, request: HttpRequest) -> str:
     return "Marked as posted; the next poll will meet it in the thread."
 
 
+def _like(item: Item, request: HttpRequest) -> str:
+    kudos.like(item, request.user)  # type: ignore[arg-type]
+    return "It is liked in our name within moments."
+
+
+def _share(item: Item, request: HttpRequest) -> str:
+    kudos.share(item, request.user)  # type: ignore[arg-type]
+    return "Shared with the team."
+
+
 def _cancel(item: Item, request: HttpRequest) -> str:
     replies.cancel(_entry(item, request), request.user)  # type: ignore[arg-type]
     return "Taken back; nothing was posted."
@@ -318,6 +338,8 @@ ACTS: dict[str, Callable[[Item, HttpRequest], str]] = {
     "reply": _reply,
     "posted": _posted,
     "cancel": _cancel,
+    "like": _like,
+    "share": _share,
     "again": _again,
     "settle": _settle,
 }

@@ -54,6 +54,7 @@ class TwitterSource(_Source):
     channel: Literal["twitter"]
     handle: str = ""
     queries: list[Word] = []
+    long_posts: bool = False  # our account may write more than 280 characters
     monthly_reads: Annotated[int, Field(gt=0)] = 10_000  # posts that X may bill
 
     def ours(self) -> list[str]:

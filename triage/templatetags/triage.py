@@ -34,6 +34,8 @@ EVENTS = {
     "reply_sent_again": "Had the reply sent again",
     "reply_arrived": "Found the reply in its place",
     "reply_cancelled": "Took the reply back",
+    "liked": "Liked it",
+    "shared": "Shared it with the team",
     "clock_warning": "Clock is running out",
     "clock_breached": "Clock ran out",
 }

@@ -156,7 +156,11 @@ def _parts(message: Message) -> Iterator[Message]:
         part = stack.pop(0)
         seen += 1
         payload = part.get_payload()
-        if part.is_multipart() and isinstance(payload, list) and part.get_content_type() != "message/rfc822":
+        if (
+            part.is_multipart()
+            and isinstance(payload, list)
+            and part.get_content_type() != "message/rfc822"
+        ):
             stack = [one for one in payload if isinstance(one, Message)] + stack
         else:
             yield part
@@ -280,7 +284,9 @@ def _tnef(content: bytes) -> list[Attachment]:
 
         found = TNEF(content, do_checksum=False).attachments
         return [
-            Attachment(safe_name(one.long_filename() or one.name), "application/octet-stream", one.data)
+            Attachment(
+                safe_name(one.long_filename() or one.name), "application/octet-stream", one.data
+            )
             for one in found[:ATTACHMENTS]
         ]
     except Exception:  # noqa: BLE001 - a broken one is kept as it came
