@@ -17,6 +17,7 @@ from feedback.channels import make_channel
 from feedback.channels.base import (
     Absent,
     ByHand,
+    ChannelError,
     Later,
     Refused,
     Reply,
@@ -93,7 +94,10 @@ def _attempt(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
     if impolite := _impolite(entry, reply):
         return impolite
     if entry.attempts > 0 and entry.state == Delivery.UNSURE:
-        found: Sent | Absent | Unknown = channel.find(reply)  # type: ignore[attr-defined]
+        try:
+            found: Sent | Absent | Unknown = channel.find(reply)  # type: ignore[attr-defined]
+        except ChannelError as error:  # it may be there all the same
+            return Unsure(str(error))
         if not isinstance(found, Absent):
             return found
     return _send(entry, channel, reply)
@@ -130,6 +134,7 @@ def _reply(entry: OutboxEntry, item: Item, message: Message) -> Reply:
         title=item.title,
         parent=parent.raw if parent else {},
         decided_at=entry.created_at,
+        is_automatic=bool(entry.payload.get("automatic")),
     )
 
 
@@ -138,6 +143,8 @@ def _send(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
     mine = OutboxEntry.objects.filter(pk=entry.pk, next_attempt_at=entry.next_attempt_at)
     if not mine.update(state=Delivery.UNSURE):
         return Later("Somebody else delivers this entry.")
+    if hasattr(channel, "reply_id"):  # what comes back may be quicker than our record
+        Message.objects.filter(delivery=entry).update(external_id=channel.reply_id(reply))
     outcome: Outcome = channel.reply(reply)  # type: ignore[attr-defined]
     return outcome
 
