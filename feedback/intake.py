@@ -105,6 +105,31 @@ def add_posts(
     return _without_races(lambda now: _store(source, posts, unreadable, now))
 
 
+def begin_item(message_id: int) -> bool:
+    """A person says that a mail taken for automatic is somebody's. Returns whether it was."""
+    now = timezone.now()
+    with transaction.atomic():
+        rows = Message.objects.filter(pk=message_id, item=None, automatic__isnull=False)
+        message = rows.select_for_update().select_related("author").first()
+        if message is None or message.source is None:
+            return False
+        title = clean(str(message.raw.get("subject") or ""))[:500]
+        item = Item.objects.create(
+            source=message.source,
+            channel=message.channel,
+            author=message.author,
+            title=title,
+            first_words=" ".join((message.text or title)[:1000].split())[:200],
+            created_at=message.created_at,
+            taken_in_at=now,
+            triage_due_at=now,
+        )
+        rows.update(item=item, automatic=None)
+        HistoryEntry.objects.create(item=item, at=now, event="not_automatic")
+        hint("triage")
+    return True
+
+
 def team_of(source: Source) -> frozenset[str]:
     """Our own handles on the source's channel, casefolded."""
     return frozenset(str(handle).casefold().lstrip("@") for handle in source.config.get("team", ()))

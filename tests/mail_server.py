@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -100,8 +101,10 @@ def needs_dovecot() -> None:
 class Dovecot:
     """A server with one user; `deliver` puts a mail into a mailbox as a delivery does."""
 
-    def __init__(self, folder: Path, capability: str = "") -> None:
-        self.folder = folder
+    def __init__(self, capability: str = "") -> None:
+        # Not below pytest's own folder: the mail user may not enter that.
+        self._folder = tempfile.TemporaryDirectory(prefix="feedback-mail-")
+        self.folder = Path(self._folder.name)
         self.port, self.tls_port = free_port(), free_port()
         self.capability = f"imap_capability = {capability}" if capability else ""
         self.process: subprocess.Popen[bytes] | None = None
@@ -114,6 +117,7 @@ class Dovecot:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._folder.cleanup()
 
     def _prepare(self) -> None:
         user, group = _account()
@@ -132,9 +136,6 @@ class Dovecot:
         if os.getuid() == 0:
             for path in [self.folder, *self.folder.rglob("*")]:
                 shutil.chown(path, user, group)
-            for parent in [self.folder, *self.folder.parents]:  # the mail user must get in
-                if parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -142,7 +143,7 @@ class Dovecot:
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(lambda: self._answers(), 20)
+        until(self._answers, 20)
 
     def _answers(self) -> bool:
         try:
@@ -183,7 +184,7 @@ class Dovecot:
         if not (base / "tmp").is_dir():
             with self.client() as client:
                 client.select(box or "INBOX")
-        until(lambda: (base / "tmp").is_dir(), 5)
+        until((base / "tmp").is_dir, 5)
         for mail in mails:
             self.count += 1
             name = f"{int(time.time())}.M{self.count:06d}P{os.getpid()}.test"

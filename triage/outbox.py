@@ -29,7 +29,7 @@ from feedback.channels.base import (
 )
 from feedback.intake import team_of
 from feedback.models import Item, Message
-from triage import playbook
+from triage import automatic, playbook
 from triage.manners import DAY, Hold, Posted, Wait, judge
 from triage.models import Delivery, OutboxEntry
 from triage.replies import record_answer
@@ -105,6 +105,10 @@ def _attempt(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
 
 def _impolite(entry: OutboxEntry, reply: Reply) -> Later | Hold | None:
     """Why a reply that was never tried must wait: pace, daily budget, too much of the same."""
+    if reply.is_automatic and entry.state != Delivery.UNSURE:
+        to = str(reply.parent.get("reply_to") or reply.parent.get("from") or "")
+        if held := automatic.judge(entry, to):
+            return held
     rule = playbook.current().manners.get(entry.channel)  # type: ignore[call-overload]
     if rule is None or entry.state == Delivery.UNSURE:
         return None

@@ -165,6 +165,17 @@ class Session:
         """Whether the connection ended under us."""
         return self._is_lost
 
+    def cut(self) -> None:
+        """End the connection under whoever waits on it."""
+        if self._client:
+            self._client.cut()
+
+    def idle(self, seconds: int) -> None:
+        """Wait until the server tells of something, at most so long, then ask whether it is so."""
+        with self.telling():
+            self.box.idle.wait(timeout=seconds)
+            self.box.client.noop()  # what it told in an earlier answer is not told again
+
     def close(self) -> None:
         """Say goodbye, if anybody listens."""
         self._timer.cancel()

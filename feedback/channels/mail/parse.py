@@ -111,16 +111,12 @@ def without_envelope(raw: bytes) -> bytes:
     return raw.split(b"\n", 1)[-1] if raw.startswith((b"From ", b">From ")) else raw
 
 
-def _body(raw: bytes) -> bytes:
-    """What stands below the headers, its line ends all of one kind."""
-    found = re.search(rb"\r?\n\r?\n", raw)
-    return raw[found.end() :].replace(b"\r\n", b"\n").strip() if found else b""
-
-
 def _fingerprint(message: Message, raw: bytes) -> str:
-    """Of what the author wrote: other headers differ from mailbox to mailbox."""
-    said = "\n".join(str(message.get(name, "")) for name in ("from", "subject"))
-    digest = hashlib.sha256(said.encode("utf-8", "replace") + b"\n" + _body(raw))
+    """Of what the author wrote: other headers, and line ends, differ from mailbox to mailbox."""
+    said = " ".join(str(message.get(name, "")) for name in ("from", "subject"))
+    digest = hashlib.sha256(" ".join(said.split()).encode("utf-8", "replace") + b"\n")
+    found = re.search(rb"\r?\n\r?\n", raw)
+    digest.update(b" ".join(raw[found.end() if found else 0 :].split()))
     return digest.hexdigest()[:12]
 
 
