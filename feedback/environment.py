@@ -119,7 +119,8 @@ def _names_in(playbook: str) -> set[str]:
     except ValueError:
         return set()
     pairs = [pair for source in sources if isinstance(source, dict) for pair in source.items()]
-    return {str(value) for key, value in pairs if key.endswith("_env")}
+    named = {str(value) for key, value in pairs if key.endswith("_env")}
+    return named | {f"{name}_FILE" for name in named}
 
 
 def _newest_playbook(database: Mapping[str, Any] | None, data_dir: Path) -> str:

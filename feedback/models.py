@@ -43,6 +43,7 @@ class Source(models.Model):
     last_error = models.TextField(blank=True)
     failures = models.PositiveIntegerField(default=0)
     is_stopped = models.BooleanField(default=False)
+    is_polling = models.BooleanField(default=False)  # until `next_poll_at` at the latest
 
     objects = SourceQuerySet.as_manager()
 
@@ -184,6 +185,7 @@ class Message(models.Model):
     `external_id` is empty for notes, and for replies until the service has named them.
     `triaged_at` is when the pipeline drew its consequences (a reading, a clock met).
     `look_again_at` is when the service is asked what became of the post.
+    `automatic` says why a program wrote a mail; such a one belongs to no item.
     """
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, null=True, related_name="messages")
@@ -204,6 +206,7 @@ class Message(models.Model):
     raw = models.JSONField(default=dict, blank=True)
     triaged_at = models.DateTimeField(null=True)
     look_again_at = models.DateTimeField(null=True)
+    automatic = models.CharField(max_length=12, null=True)
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -224,10 +227,22 @@ class Message(models.Model):
                 condition=Q(item__isnull=True),
                 name="message_without_item",
             ),
+            models.Index(
+                fields=["-id"], condition=Q(automatic__isnull=False), name="message_automatic"
+            ),  # the list of automatic mail
         ]
 
     def __str__(self) -> str:
         return self.text[:80]
+
+
+class AutomaticMail(Message):
+    """A mail that a program wrote: kept apart, never answered."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "automatic mail"
+        verbose_name_plural = "automatic mail"
 
 
 class RejectedPost(models.Model):

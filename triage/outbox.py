@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 from feedback.channels.base import (
     Absent,
     ByHand,
+    ChannelError,
     Later,
     Refused,
     Sent,
@@ -137,7 +138,7 @@ def _attempt(entry: OutboxEntry, door: Door) -> Outcome:
     if entry.attempts > 0 and entry.state == Delivery.UNSURE:
         try:
             found = door.find()
-        except TryLater as error:  # it cannot be asked now: it stays unsure
+        except ChannelError as error:  # it may be there all the same
             return Unsure(str(error))
         if not isinstance(found, Absent):
             return found

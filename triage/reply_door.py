@@ -8,7 +8,7 @@ from feedback.channels import make_channel
 from feedback.channels.base import Absent, Later, Reply, Sent, SourceStopped, Unknown
 from feedback.intake import team_of
 from feedback.models import Message
-from triage import playbook
+from triage import automatic, playbook
 from triage.manners import DAY, Hold, Posted, Wait, judge
 from triage.models import Delivery, OutboxEntry
 from triage.outbox import Outcome
@@ -36,11 +36,17 @@ class ReplyDoor:
             title=item.title,
             parent=parent.raw if parent else {},
             decided_at=entry.created_at,
+            is_automatic=bool(entry.payload.get("automatic")),
         )
 
     def before(self) -> Later | Hold | None:
         """Why a reply that was never tried must wait: pace, daily budget, too much of the same."""
         entry = self._entry
+        if self._reply.is_automatic and entry.state != Delivery.UNSURE:
+            parent = self._reply.parent
+            to = str(parent.get("reply_to") or parent.get("from") or "")
+            if held := automatic.judge(entry, to):
+                return held
         rule = playbook.current().manners.get(entry.channel)  # type: ignore[call-overload]
         if rule is None or entry.state == Delivery.UNSURE:
             return None
@@ -59,6 +65,9 @@ class ReplyDoor:
 
     def send(self) -> Outcome:
         """Post once."""
+        if hasattr(self._channel, "reply_id"):  # what comes back may be quicker than our record
+            known = self._channel.reply_id(self._reply)
+            Message.objects.filter(delivery=self._entry).update(external_id=known)
         outcome: Outcome = self._channel.reply(self._reply)  # type: ignore[attr-defined]
         return outcome
 

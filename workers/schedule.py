@@ -15,6 +15,7 @@ from django.utils import timezone
 from feedback import hints, polling
 from feedback.models import Item, Message
 from triage.models import Clock, OutboxEntry
+from workers.listening import Listeners
 
 TICK_SECONDS = 1.0
 REPEAT_SECONDS = 5.0  # a stage that stays due is hinted at again no sooner than this
@@ -27,6 +28,7 @@ class DueScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.hinted: dict[tuple[Any, ...], float] = {}
+        self.listeners = Listeners()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -37,6 +39,7 @@ class DueScheduler(Scheduler):
         try:
             for hint in due():
                 self._send(hint)
+            self.listeners.keep()
         except Error as error:  # locked or away for a moment: the next tick asks again
             log.warning("schedule.database", extra={"error": str(error)[:200]})
             connection.close()

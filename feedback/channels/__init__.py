@@ -10,6 +10,7 @@ from feedback.channels.base import SourceStopped
 from feedback.vocabulary import Channel
 
 CHANNELS = {
+    "email": "feedback.channels.mail.Email",
     "github": "feedback.channels.github.GitHub",
     "hackernews": "feedback.channels.hackernews.HackerNews",
     "reddit": "feedback.channels.reddit.Reddit",

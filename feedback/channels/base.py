@@ -29,6 +29,22 @@ class SourceStopped(ChannelError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a mail says beside its text, for whoever decides where it belongs.
+
+    `fingerprint` is of its content: one id with two fingerprints is two mails. `ancestors` are the
+    ids that it answers, nearest first. `ours` overrules what the author's address says.
+    `automatic` says why a program wrote it, if one did.
+    """
+
+    fingerprint: str
+    ancestors: tuple[str, ...] = ()
+    ours: bool = False
+    automatic: str = ""
+    is_failure: bool = False  # a bounce that says that a mail did not arrive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
     """One post as a channel read it; `text` is clean plain text, instants are aware UTC."""
 
@@ -45,6 +61,7 @@ class Post:
     context: str = ""
     is_deleted: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
+    letter: Letter | None = None  # of mails alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +136,8 @@ class Channel(Protocol):
 class Reply:
     """What is to be posted in answer to a post; `key` is ours and unique.
 
-    `parent` is the answered post's `raw`; `decided_at` is before any attempt to send.
+    `parent` is the answered post's `raw`; `decided_at` is before any attempt to send;
+    `is_automatic` if no person pressed send.
     """
 
     key: str
@@ -129,6 +147,7 @@ class Reply:
     title: str = ""
     parent: Mapping[str, Any] = field(default_factory=dict)
     decided_at: datetime | None = None
+    is_automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The pages that staff live in, on Django's admin.
 
 `queue` the list, `item` one item, `start` the first page, `playbook` the rules,
-`model` what was learnt, `engine` the tables behind them.
+`model` what was learnt, `mail` downloads and automatic mail, `engine` the tables behind all.
 """
 
-from triage.admin import engine, item, model, playbook, queue, start
+from triage.admin import engine, item, mail, model, playbook, queue, start
 
-__all__ = ["engine", "item", "model", "playbook", "queue", "start"]
+__all__ = ["engine", "item", "mail", "model", "playbook", "queue", "start"]

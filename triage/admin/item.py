@@ -14,11 +14,12 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from feedback.channels import account_name
-from feedback.models import Item
-from feedback.vocabulary import Category, Closed, Sentiment, Severity, Topic
+from feedback.models import Item, Message
+from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, Topic
 from triage import kudos, moves, playbook, replies
 from triage.admin import queue
 from triage.conversation import last_reply
+from triage.mails import came_back
 from triage.models import Delivery, OutboxEntry
 from triage.playbook import Playbook
 from triage.playbook.schema import VARIABLES
@@ -127,11 +128,7 @@ class ItemAdmin(ModelAdmin):
 
 def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
     rules = playbook.current()
-    conversation = list(
-        item.messages.select_related("author", "posted_by", "delivery").defer("raw")[
-            :MESSAGES_SHOWN
-        ]
-    )
+    conversation = _conversation(item)
     clocks = list(item.clocks.all())
     latest = last_reply(item)
     preview = _text(request) if "preview" in request.POST else ""
@@ -172,6 +169,18 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         ],
         "closings": Closed.choices,
     }
+
+
+def _conversation(item: Item) -> list[Message]:
+    """The messages; those of mails with what came along, and with what came back."""
+    rows = item.messages.select_related("author", "posted_by", "delivery")
+    if item.channel != Channel.EMAIL:
+        return list(rows.defer("raw")[:MESSAGES_SHOWN])
+    found = list(rows[:MESSAGES_SHOWN])
+    back = came_back(found)
+    for message in found:
+        message.came_back = back.get(message.external_id or "", [])  # type: ignore[attr-defined]
+    return found
 
 
 def _correction(

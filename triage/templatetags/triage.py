@@ -7,6 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from feedback.models import HistoryEntry, Message
+from triage.mails import Shown, shown
 from triage.models import ClockKind
 from triage.troubles import present
 
@@ -20,6 +21,8 @@ EVENTS = {
     "answered": "Our reply is in the thread",
     "deleted_at_source": "The author deleted it",
     "author_wrote": "The author wrote again",
+    "bounced": "Our reply did not arrive",
+    "not_automatic": "A person wrote it, so it is an item",
     "taken": "Took it",
     "assigned": "Assigned",
     "note_added": "Left a note",
@@ -81,6 +84,12 @@ def who(message: Message) -> str:
     if message.author:
         return message.author.name or message.author.handle
     return "Our team" if message.ours else "Unknown"
+
+
+@register.filter
+def mail(message: Message) -> Shown | None:
+    """What a mail brings beside its words."""
+    return shown(message.raw) if isinstance(message.raw, dict) and message.raw else None
 
 
 @register.filter

@@ -72,6 +72,12 @@ UNFOLD: dict[str, Any] = {
                         "feedback.view_rejectedpost",
                     ),
                     _link(
+                        "Automatic mail",
+                        "smart_toy",
+                        "admin:feedback_automaticmail_changelist",
+                        "feedback.view_automaticmail",
+                    ),
+                    _link(
                         "Outbox",
                         "outbox",
                         "admin:triage_outboxentry_changelist",
