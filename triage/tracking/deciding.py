@@ -18,7 +18,7 @@ from triage import playbook
 from triage.duplicates.traits import Report
 from triage.playbook import Playbook
 from triage.similar import comparable, unpacked
-from triage.tracking import intents, places, records
+from triage.tracking import intents, places, records, threads
 from triage.tracking.matching import (
     WINDOW_OF_EXAMPLES,
     Among,
@@ -134,13 +134,15 @@ def _look_again(tracked: TrackedIssue, now: datetime) -> None:
 def _place(report: IssueReport, found: list[Candidate], rules: Playbook, now: datetime) -> None:
     """Join, offer or file what may stand in public."""
     item, tracking = report.item, rules.tracking
-    if own := _by_its_thread(item):
-        records.join(report, own, now, score=1.0)
-        return
+    own = threads.tracked_thread(item)
     match verdict(found, tracking.sure, tracking.unsure):
+        case _ if own:
+            records.join(report, own, now, score=1.0)
         case Same(candidate):
             tracked = TrackedIssue.objects.get(pk=candidate.tracked)
             records.join(report, tracked, now, score=candidate.score)
+        case _ if adopted := threads.adopt_thread(item, places.public(rules), now):
+            records.join(report, adopted, now, score=None)
         case Perhaps(candidates):
             _offer(report, "It may be one of these.", candidates, now)
         case Nothing():
@@ -191,12 +193,3 @@ def _keep_private(
         report.candidates = []
         report.state, report.reason, report.at = ReportState.SECURITY, facts.secure[:200], now
         report.save(update_fields=["state", "candidates", "reason", "at"])
-
-
-def _by_its_thread(item: Item) -> TrackedIssue | None:
-    """The tracked issue that an item is, or stands under, on GitHub itself."""
-    first = item.messages.filter(kind=Kind.POST, ours=False).order_by("created_at", "id").first()
-    if first is None or first.channel != "github" or not first.thread_id:
-        return None
-    tracked = TrackedIssue.objects.filter(external_id=first.thread_id, is_private=False).first()
-    return tracked if tracked and tracked.is_live else None

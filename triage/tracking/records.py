@@ -160,7 +160,8 @@ def renew(tracked: TrackedIssue, now: datetime) -> None:
 def note(
     tracked: TrackedIssue,
     event: str,
-    now: datetime,
+    at: datetime,
+    /,
     *,
     by: User | None = None,
     is_theirs: bool = False,
@@ -168,7 +169,7 @@ def note(
 ) -> None:
     """A line in the history of a tracked issue."""
     TrackedEvent.objects.create(
-        tracked=tracked, at=now, event=event, by=by, is_theirs=is_theirs, detail=detail
+        tracked=tracked, at=at, event=event, by=by, is_theirs=is_theirs, detail=detail
     )
 
 

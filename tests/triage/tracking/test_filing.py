@@ -107,7 +107,7 @@ def test_where_there_are_no_discussions_a_wish_is_an_issue(github, report):
 def test_mail_is_not_quoted_and_its_sender_not_named(github, report):
     mail = make_source("mails", channel="email", config={})
     report(
-        "Hello, Jane Doe here. The export ends with ERR_EXPORT_500, call me at +1 415 555 2671.",
+        "Hello, Jane Doe here. The export ends with ERR_EXPORT_FAILED, call me at +1 415 555 2671.",
         source=mail, title="Broken export", author="jane.doe@example.com", author_name="Jane Doe",
         url="",
     )  # fmt: skip
@@ -116,7 +116,7 @@ def test_mail_is_not_quoted_and_its_sender_not_named(github, report):
     for word in ("Jane", "Doe", "555", "Broken export", "Hello", "example.com"):
         assert word not in issue["title"] + issue["body"]
     assert "Email" in issue["body"]
-    assert "err_export_500" in issue["title"]
+    assert "err_export_failed" in issue["title"]
 
 
 def test_a_severity_that_the_playbook_does_not_file_is_not_filed(github, report):
