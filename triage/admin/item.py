@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
-from feedback.models import Item
+from feedback.models import VIEW_RESTRICTED, Item
 from feedback.vocabulary import Category, Closed, Sentiment, Severity, Topic
 from triage import moves, playbook, replies
 from triage.admin import queue
@@ -21,7 +21,10 @@ from triage.conversation import last_reply
 from triage.models import Delivery, OutboxEntry
 from triage.playbook import Playbook
 from triage.playbook.schema import VARIABLES
-from triage.similar import similar_to
+from triage.similar import Similar, similar_to
+from triage.tracking import telling
+from triage.tracking.matching import names_of
+from triage.tracking.models import Draft, IssueReport
 
 MESSAGES_SHOWN = 300
 HISTORY_SHOWN = 200
@@ -79,7 +82,9 @@ class ItemAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         item = get_object_or_404(
-            Item.objects.select_related("author", "source", "taken_by", "reading"),
+            Item.objects.seen_by(request.user).select_related(
+                "author", "source", "taken_by", "reading"
+            ),
             pk=_number(object_id),
         )
         context = self.admin_site.each_context(request) | _context(request, item)
@@ -91,15 +96,16 @@ class ItemAdmin(ModelAdmin):
         """The panel of items like this one; the page asks for it once it is there."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        item = get_object_or_404(Item, pk=pk)
-        context = {"item": item, "similar": similar_to(item), "back": queue.back(request)}
+        item = get_object_or_404(Item.objects.seen_by(request.user), pk=pk)
+        context = {"item": item, "similar": _seen(similar_to(item), request), "back": queue.back(request)}
         return TemplateResponse(request, "triage/item_similar.html", context)
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """Do what a person asked for; a conflict is told on the page."""
         if not self.has_change_permission(request) or name not in ACTS:
             raise PermissionDenied
-        item = get_object_or_404(Item.objects.select_related("source", "author"), pk=pk)
+        items = Item.objects.seen_by(request.user).select_related("source", "author")
+        item = get_object_or_404(items, pk=pk)
         if "preview" in request.POST:
             return self.change_view(request, str(pk))
         try:
@@ -114,6 +120,12 @@ class ItemAdmin(ModelAdmin):
         return HttpResponseRedirect(page + queue.back(request))
 
 
+def _seen(similar: list[Similar], request: HttpRequest) -> list[Similar]:
+    """Those that the user may see."""
+    sees_all = request.user.has_perm(VIEW_RESTRICTED)
+    return [one for one in similar if sees_all or not one.item.restricted_at]
+
+
 def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
     rules = playbook.current()
     conversation = list(
@@ -124,6 +136,8 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
     clocks = list(item.clocks.all())
     latest = last_reply(item)
     preview = _text(request) if "preview" in request.POST else ""
+    offered = telling.offered(item)
+    tracking = IssueReport.objects.filter(item=item).select_related("tracked").first()
     back = queue.back(request)
     before, after = queue.neighbours(request, item)
     return {
@@ -144,7 +158,10 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         "next_url": _page(after, back),
         "template": (request.POST or request.GET).get("template", ""),
         "templates": _templates(item, rules),
-        "draft": _draft(request, item, rules),
+        "draft": _draft(request, item, rules, offered),
+        "offered": offered,
+        "tracking": tracking,
+        "candidates": names_of(tracking.candidates) if tracking else [],
         "preview": preview,
         "token": request.POST.get("token") or uuid4().hex,
         # A preview has shown nothing new; a refused reply has: the person now sees the newest.
@@ -191,11 +208,13 @@ def _templates(item: Item, rules: Playbook) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: not row["suits"])
 
 
-def _draft(request: HttpRequest, item: Item, rules: Playbook) -> str:
+def _draft(request: HttpRequest, item: Item, rules: Playbook, offered: Draft | None) -> str:
     if request.method == "POST":
         return _text(request)
     template = rules.templates.get(request.GET.get("template", ""))
-    return replies.fill(template.text, item, rules).strip() if template else ""
+    if template is None:
+        return offered.text if offered else ""
+    return replies.fill(template.text, item, rules).strip()
 
 
 def _take(item: Item, request: HttpRequest) -> str:
@@ -258,6 +277,7 @@ def _reply(item: Item, request: HttpRequest) -> str:
         seen=_number(request.POST.get("seen", "")),
         template=request.POST.get("template", "")[:60],
     )
+    telling.was_sent(item, _number(request.POST.get("offered", "")), entry.pk)
     if entry.state == Delivery.BY_HAND:
         return "Ready to be posted by hand: copy it, post it, then say so below."
     return "Sent to the outbox."
