@@ -15,6 +15,8 @@ from django.utils import timezone
 from feedback import hints, polling
 from feedback.models import Item, Message
 from triage.models import Clock, OutboxEntry
+from triage.tracking import sync
+from triage.tracking.models import IssueReport
 from workers.listening import Listeners
 
 TICK_SECONDS = 1.0
@@ -56,7 +58,7 @@ class DueScheduler(Scheduler):
 
 
 def due() -> list[tuple[Any, ...]]:
-    """The stages that have work, with the ids of the sources to poll: five indexed look-ups."""
+    """The stages that have work, with the ids of the sources to poll: a few indexed look-ups."""
     now = timezone.now()
     found: list[tuple[Any, ...]] = [("poll", pk) for pk in polling.due_sources(now)]
     if Item.objects.filter(triage_due_at__lte=now).exists():
@@ -67,4 +69,8 @@ def due() -> list[tuple[Any, ...]]:
         found.append(("deliver",))
     if Message.objects.filter(look_again_at__lte=now).exists():
         found.append(("refresh",))
+    if IssueReport.objects.filter(due_at__lte=now).exists():
+        found.append(("track",))
+    if sync.is_due(now):
+        found.append(("follow",))
     return found

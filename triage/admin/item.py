@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from feedback.channels import account_name
-from feedback.models import Item, Message
+from feedback.models import VIEW_RESTRICTED, Item, Message
 from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, Topic
 from triage import kudos, moves, playbook, replies
 from triage.admin import queue
@@ -24,6 +24,9 @@ from triage.models import Delivery, OutboxEntry
 from triage.playbook import Playbook
 from triage.playbook.schema import VARIABLES
 from triage.similar import decided_like, similar_to
+from triage.tracking import telling
+from triage.tracking.matching import names_of
+from triage.tracking.models import Draft, IssueReport
 
 MESSAGES_SHOWN = 300
 HISTORY_SHOWN = 200
@@ -81,7 +84,9 @@ class ItemAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         item = get_object_or_404(
-            Item.objects.select_related("author", "source", "taken_by", "reading"),
+            Item.objects.seen_by(request.user).select_related(
+                "author", "source", "taken_by", "reading"
+            ),
             pk=_number(object_id),
         )
         context = self.admin_site.each_context(request) | _context(request, item)
@@ -93,11 +98,11 @@ class ItemAdmin(ModelAdmin):
         """The panel of items like this one; the page asks for it once it is there."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        item = get_object_or_404(Item, pk=pk)
+        item = get_object_or_404(Item.objects.seen_by(request.user), pk=pk)
         context = {
             "item": item,
-            "similar": similar_to(item),
-            "decided": decided_like(item),
+            "similar": [one for one in similar_to(item) if _may_see(one.item, request)],
+            "decided": [one for one in decided_like(item) if _may_see(one, request)],
             "back": queue.back(request),
         }
         return TemplateResponse(request, "triage/item_similar.html", context)
@@ -106,7 +111,8 @@ class ItemAdmin(ModelAdmin):
         """Do what a person asked for; a conflict is told on the page."""
         if not self.has_change_permission(request) or name not in ACTS:
             raise PermissionDenied
-        item = get_object_or_404(Item.objects.select_related("source", "author"), pk=pk)
+        items = Item.objects.seen_by(request.user).select_related("source", "author")
+        item = get_object_or_404(items, pk=pk)
         if "preview" in request.POST:
             return self.change_view(request, str(pk))
         try:
@@ -126,12 +132,18 @@ class ItemAdmin(ModelAdmin):
         return HttpResponseRedirect(page)
 
 
+def _may_see(item: Item, request: HttpRequest) -> bool:
+    return not item.restricted_at or request.user.has_perm(VIEW_RESTRICTED)
+
+
 def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
     rules = playbook.current()
     conversation = _conversation(item)
     clocks = list(item.clocks.all())
     latest = last_reply(item)
     preview = _text(request) if "preview" in request.POST else ""
+    offered = telling.offered(item)
+    tracking = IssueReport.objects.filter(item=item).select_related("tracked").first()
     back = queue.back(request)
     before, after = queue.neighbours(request, item)
     return {
@@ -152,7 +164,10 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         "next_url": _page(after, back),
         "template": (request.POST or request.GET).get("template", ""),
         "templates": _templates(item, rules),
-        "draft": _draft(request, item, rules),
+        "draft": _draft(request, item, rules, offered),
+        "offered": offered,
+        "tracking": tracking,
+        "candidates": names_of(tracking.candidates) if tracking else [],
         "preview": preview,
         "token": request.POST.get("token") or uuid4().hex,
         # A preview has shown nothing new; a refused reply has: the person now sees the newest.
@@ -213,7 +228,7 @@ def _templates(item: Item, rules: Playbook) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: not row["suits"])
 
 
-def _draft(request: HttpRequest, item: Item, rules: Playbook) -> str:
+def _draft(request: HttpRequest, item: Item, rules: Playbook, offered: Draft | None) -> str:
     if request.method == "POST":
         return _text(request)
     if taken := item.outbox.filter(
@@ -221,7 +236,9 @@ def _draft(request: HttpRequest, item: Item, rules: Playbook) -> str:
     ).first():
         return str(taken.payload.get("text", ""))
     template = rules.templates.get(request.GET.get("template", ""))
-    return replies.fill(template.text, item, rules).strip() if template else ""
+    if template is None:
+        return offered.text if offered else ""
+    return replies.fill(template.text, item, rules).strip()
 
 
 def _take(item: Item, request: HttpRequest) -> str:
@@ -284,6 +301,7 @@ def _reply(item: Item, request: HttpRequest) -> str:
         seen=_number(request.POST.get("seen", "")),
         template=request.POST.get("template", "")[:60],
     )
+    telling.was_sent(item, _number(request.POST.get("offered", "")), entry.pk)
     if entry.state == Delivery.BY_HAND:
         return "Ready to be posted by hand: copy it, post it, then say so below."
     return "Sent to the outbox."

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from feedback.models import HistoryEntry, Message
 from triage.mails import Shown, shown
 from triage.models import ClockKind
+from triage.tracking.models import TrackedEvent
 from triage.troubles import present
 
 register = template.Library()
@@ -39,6 +40,15 @@ EVENTS = {
     "reply_cancelled": "Took the reply back",
     "liked": "Liked it",
     "shared": "Shared it with the team",
+    "tracked": "Tracked",
+    "untracked": "Not tracked any more",
+    "tracked_fixed": "Its issue was closed as fixed",
+    "tracked_not_planned": "Its issue was closed and not fixed",
+    "tracked_reopened": "Its issue was reopened",
+    "tracked_gone": "Its issue is gone from GitHub",
+    "no_security_matter": "Said that it is no security matter",
+    "may_be_quoted": "Allowed to quote it in public",
+    "drafted": "An answer was drafted",
     "clock_warning": "Clock is running out",
     "clock_breached": "Clock ran out",
 }
@@ -131,3 +141,44 @@ def detail(entry: HistoryEntry) -> str:
 def percent(share: float | None) -> str:
     """A share as a whole percentage."""
     return "" if share is None else f"{share:.0%}"
+
+
+TRACKED_EVENTS = {
+    "begun": "First reported",
+    "filed": "Filed",
+    "joined": "A report joined",
+    "left": "A report left",
+    "closed": "Closed",
+    "reopened": "Opened again",
+    "renamed": "Renamed",
+    "severity": "Severity changed",
+    "mark_gone": "Our mark was edited away",
+    "answered": "Answered for the public",
+    "merged": "Merged into another",
+    "took_in": "Took another in",
+    "gone": "Gone",
+}
+
+
+@register.filter
+def tracked_event(entry: TrackedEvent) -> str:
+    """What a line of a tracked issue's history says happened."""
+    return TRACKED_EVENTS.get(entry.event, words(entry.event).capitalize())
+
+
+@register.filter
+def tracked_detail(entry: TrackedEvent) -> str:
+    """The particulars of such a line, in a few words."""
+    facts = entry.detail if isinstance(entry.detail, dict) else {}
+    match entry.event:
+        case "severity" | "renamed":
+            return f"{facts.get('was') or '—'} → {facts.get('now') or '—'}"
+        case "joined" | "left":
+            return f"item {facts.get('item')}"
+        case "closed":
+            return words(str(facts.get("reason") or ""))
+        case "merged" | "took_in":
+            return str(facts.get("name") or "")
+        case "answered":
+            return str(facts.get("login") or "")
+    return ""

@@ -52,6 +52,12 @@ UNFOLD: dict[str, Any] = {
             {
                 "items": [
                     _link("Queue", "inbox", "admin:feedback_item_changelist", "feedback.view_item"),
+                    _link(
+                        "Tracked issues",
+                        "bug_report",
+                        "admin:triage_trackedissue_changelist",
+                        "feedback.view_item",
+                    ),
                     _link("Report", "monitoring", "report", "feedback.view_item"),
                     _link(
                         "Sources",

@@ -66,6 +66,10 @@ class Api:
             raise failure(answer, path)
         return Told(_json(answer), answer.headers)
 
+    def read(self, path: str, repository: str, **params: Any) -> Answer:
+        """The answer to a GET, whatever its status. Raises TryLater."""
+        return self._ask("GET", path, repository, params=params, extra={})
+
     def graphql(self, query: str, repository: str, **variables: Any) -> Mapping[str, Any]:
         """The data of a query. Raises Gone, TryLater, SourceStopped."""
         return data_of(self._query(query, repository, variables))
@@ -107,7 +111,7 @@ class Api:
         """Where GraphQL is: beside `/api/v3` of an Enterprise server, else below the origin."""
         return "/../graphql" if urlsplit(self._base).path.endswith("/v3") else "/graphql"
 
-    def write(self, method: str, path: str, repository: str, **body: Any) -> Answer:
+    def write(self, method: str, path: str, repository: str, /, **body: Any) -> Answer:
         """Send once, whatever comes of it. Raises HTTPFailure, SourceStopped, TryLater."""
         content = json.dumps(body).encode()
         return self._send(method, path, repository, content=content)
