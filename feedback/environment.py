@@ -26,7 +26,7 @@ SECRETS = (
     "TWITTER_ACCESS_SECRET REDDIT_CLIENT_ID REDDIT_CLIENT_SECRET REDDIT_USERNAME REDDIT_PASSWORD "
     "REDDIT_REFRESH_TOKEN GITHUB_TOKEN GITHUB_APP_ID GITHUB_WEBHOOK_SECRET SLACK_BOT_TOKEN "
     "SLACK_SIGNING_SECRET SLACK_WEBHOOK_URL PAGERDUTY_ROUTING_KEY PAGERDUTY_WEBHOOK_SECRET "
-    "HEARTBEAT_URL EMAIL_URL"
+    "HEARTBEAT_URL EMAIL_URL METRICS_TOKEN"
 ).split()
 # Secrets that are addresses: the schemes that each may have.
 SECRET_SCHEMES = {
@@ -119,7 +119,8 @@ def _names_in(playbook: str) -> set[str]:
     except ValueError:
         return set()
     pairs = [pair for source in sources if isinstance(source, dict) for pair in source.items()]
-    return {str(value) for key, value in pairs if key.endswith("_env")}
+    named = {str(value) for key, value in pairs if key.endswith("_env")}
+    return named | {f"{name}_FILE" for name in named}
 
 
 def _newest_playbook(database: Mapping[str, Any] | None, data_dir: Path) -> str:

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def hint(stage: str, *ids: int) -> None:
-    """Hint at `stage` (poll, triage, sweep, deliver, refresh) once the transaction is committed."""
+    """Hint at `stage` (poll, triage, sweep, deliver, refresh, track, follow) once the transaction is committed."""
     transaction.on_commit(lambda: send(stage, *ids), robust=True)
 
 

@@ -27,7 +27,7 @@ import httpx
 
 USER_AGENT = "feedback-triage/0.1"
 CAP_BYTES = 5_000_000
-DEADLINE = timedelta(seconds=20)
+DEADLINE = timedelta(seconds=20)  # of any whole answer; a caller may ask for less
 LONGEST_WAIT = timedelta(days=1)
 
 
@@ -95,11 +95,11 @@ def fetch(
     url: str,
     *,
     cap_bytes: int = CAP_BYTES,
-    deadline: timedelta = DEADLINE,
+    deadline: timedelta | None = None,
     **options: Any,
 ) -> Answer:
     """Send one request once and read its whole answer. Raises HTTPFailure, but for no status."""
-    _clock.ends_at = time.monotonic() + deadline.total_seconds()
+    _clock.ends_at = time.monotonic() + min(deadline or DEADLINE, DEADLINE).total_seconds()
     try:
         with http.stream(method, url, **options) as response:
             if response.headers.get("content-encoding", "identity") != "identity":

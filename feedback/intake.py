@@ -1,9 +1,10 @@
 """The one door in: the only code that makes items and messages of what channels read.
 
 A post by our own team becomes our reply in the conversation that it answers. A post whose
-nearest ancestor item is by the same author joins that conversation. What a source's query does
-not match is kept for context alone. Everything else begins an item. What follows from a message
-(a reading, a clock met) is the pipeline's work, which finds it by `Message.triaged_at`.
+nearest ancestor item is by the same author (a mail: by anybody) joins that conversation. What a
+source's query does not match is kept for context alone, and so is a mail that a program wrote.
+Everything else begins an item. What follows from a message (a reading, a clock met) is the
+pipeline's work, which finds it by `Message.triaged_at`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from feedback import query
+from feedback import letters, query
 from feedback.channels.base import Batch, Post, Unreadable
 from feedback.hints import hint
 from feedback.language import detect
@@ -79,15 +80,19 @@ def take_in(
     nothing written, if the source was claimed anew meanwhile.
     """
 
+    source.account = clean(batch.account)[:320] or source.account
+
     def store(now: datetime) -> Taken:
         ours = Source.objects.filter(pk=source.pk, next_poll_at=lease)
         moved = ours.update(
             cursor=batch.cursor,
+            account=source.account,
             meter=storable(dict(batch.meter)),
             next_poll_at=next_poll_at,
             last_polled_at=now,
             last_error="",
             failures=0,
+            is_polling=batch.more,
         )
         if not moved:
             raise LostClaim(source.name)
@@ -103,9 +108,35 @@ def add_posts(
     return _without_races(lambda now: _store(source, posts, unreadable, now))
 
 
+def begin_item(message_id: int) -> bool:
+    """A person says that a mail taken for automatic is somebody's. Returns whether it was."""
+    now = timezone.now()
+    with transaction.atomic():
+        rows = Message.objects.filter(pk=message_id, item=None, automatic__isnull=False)
+        message = rows.select_for_update().select_related("author").first()
+        if message is None or message.source is None:
+            return False
+        title = clean(str(message.raw.get("subject") or ""))[:500]
+        item = Item.objects.create(
+            source=message.source,
+            channel=message.channel,
+            author=message.author,
+            title=title,
+            first_words=" ".join((message.text or title)[:1000].split())[:200],
+            created_at=message.created_at,
+            taken_in_at=now,
+            triage_due_at=now,
+        )
+        rows.update(item=item, automatic=None)
+        HistoryEntry.objects.create(item=item, at=now, event="not_automatic")
+        hint("triage")
+    return True
+
+
 def team_of(source: Source) -> frozenset[str]:
-    """Our own handles on the source's channel, casefolded."""
-    return frozenset(str(handle).casefold().lstrip("@") for handle in source.config.get("team", ()))
+    """Our own handles on the source's channel, casefolded; the account that we write as is one."""
+    handles = [*source.config.get("team", ()), *([source.account] if source.account else [])]
+    return frozenset(str(handle).casefold().lstrip("@") for handle in handles)
 
 
 def _without_races(store: Any) -> Taken:
@@ -126,6 +157,7 @@ def _without_races(store: Any) -> Taken:
 def _store(
     source: Source, posts: Sequence[Post], unreadable: Sequence[Unreadable], now: datetime
 ) -> Taken:
+    posts = letters.placed(posts)
     unique = {_key(post): post for post in posts}
     known = {
         (m.channel, m.external_id or ""): m
@@ -134,6 +166,7 @@ def _store(
     fresh = [post for key, post in unique.items() if key not in known and not post.is_deleted]
     updated = _update(known, unique, now)
     _add(source, fresh, known, now)
+    letters.note_bounces(fresh, now)
     rejected = _set_aside(source, unreadable, now)
     _resolve(source, unique, now)
     return Taken(len(posts), len(fresh), updated, rejected)
@@ -165,10 +198,13 @@ def _place(
 ) -> None:
     """Decide where one post belongs and put it there."""
     author = _handle(post.author)
-    ours = bool(author) and author.casefold() in team
+    ours = letters.is_ours(post, author, team)
     parent = (post.channel, post.parent_id) if post.parent_id else None
-    item = _conversation(parent, author, ours, places)
-    if item is None and not ours and is_about_us(post, source.config):
+    # Whoever answers a mail is in its conversation.
+    item = _conversation(parent, author, ours or post.letter is not None, places)
+    if post.letter and post.letter.automatic:
+        item = None
+    elif item is None and not ours and is_about_us(post, source.config):
         item = _new_item(post, source, people.get((post.channel, author)), now)
         plan.items.append(item)
     elif item is not None and item.pk:
@@ -181,14 +217,14 @@ def _place(
 
 
 def _conversation(
-    key: Key | None, author: str, ours: bool, places: Mapping[Key, Place]
+    key: Key | None, author: str, any_author: bool, places: Mapping[Key, Place]
 ) -> Item | None:
-    """The item that a post joins: what our team answers, or the author's own nearest above."""
+    """The item that a post joins: the author's own nearest above, or the nearest of anybody."""
     for _ in range(ANCESTOR_LIMIT):
         place = places.get(key) if key else None
         if place is None:
             return None
-        if place.item and (ours or (author and _handle_of(place.item) == author)):
+        if place.item and (any_author or (author and _handle_of(place.item) == author)):
             return place.item
         key = place.parent
     return None
@@ -358,6 +394,7 @@ def _new_message(
         author=author,
         kind=Kind.REPLY if ours and item else Kind.POST,
         ours=ours,
+        automatic=(post.letter.automatic if post.letter else "") or None,
         text=clean(post.text),
         url=clean(post.url)[:2000],
         created_at=post.created_at,

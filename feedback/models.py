@@ -12,6 +12,8 @@ from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, 
 NO_CLOCK = 2**62
 """`Item.urgency` of an item without a running clock: sorts after every instant."""
 
+VIEW_RESTRICTED = "feedback.view_restricted"
+FAILURES_TOLD = 4  # polls in a row
 OPEN_STATES = (State.NEW, State.OPEN, State.WAITING, State.SNOOZED)
 
 
@@ -19,6 +21,10 @@ class SourceQuerySet(models.QuerySet["Source"]):
     def due(self, now: Any) -> "SourceQuerySet":
         """Sources whose next poll has come; read by the scheduler."""
         return self.filter(enabled=True, is_stopped=False, next_poll_at__lte=now)
+
+    def in_trouble(self) -> "SourceQuerySet":
+        """Sources that have stopped, or failed so often in a row that people should know."""
+        return self.filter(Q(is_stopped=True) | Q(failures__gte=FAILURES_TOLD), enabled=True)
 
 
 class Source(models.Model):
@@ -29,6 +35,7 @@ class Source(models.Model):
     config = models.JSONField(default=dict)  # the source's table in the playbook, with our handles
     every = models.DurationField(default=timedelta(minutes=5))
     enabled = models.BooleanField(default=True)
+    account = models.CharField(max_length=320, blank=True)  # as which we are known there
     cursor = models.JSONField(default=dict, blank=True)
     meter = models.JSONField(default=dict, blank=True)  # what the service told of its limits
     next_poll_at = models.DateTimeField(null=True, db_index=True)
@@ -36,6 +43,7 @@ class Source(models.Model):
     last_error = models.TextField(blank=True)
     failures = models.PositiveIntegerField(default=0)
     is_stopped = models.BooleanField(default=False)
+    is_polling = models.BooleanField(default=False)  # until `next_poll_at` at the latest
 
     objects = SourceQuerySet.as_manager()
 
@@ -62,6 +70,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
     def open(self) -> "ItemQuerySet":
         """Items that may still need somebody."""
         return self.filter(state__in=OPEN_STATES)
+
+    def seen_by(self, user: Any) -> "ItemQuerySet":
+        """Items that a user may see: security matters are for whom the permission was given."""
+        return self if user.has_perm(VIEW_RESTRICTED) else self.filter(restricted_at=None)
 
     def waiting_for_triage(self, now: Any) -> "ItemQuerySet":
         """Items to be read, oldest wish first; read by the pipeline and the scheduler."""
@@ -98,6 +110,7 @@ class Item(models.Model):
     confidence = models.FloatField(null=True)
     trusted = models.BooleanField(default=True)
     corrected = models.BooleanField(default=False)
+    restricted_at = models.DateTimeField(null=True)  # since then shown to a few alone
 
     responder = models.CharField(max_length=100, blank=True)
     taken_by = models.ForeignKey(
@@ -110,6 +123,7 @@ class Item(models.Model):
     objects = ItemQuerySet.as_manager()
 
     class Meta:
+        permissions = [("view_restricted", "Can see restricted items")]
         indexes = [
             # The queue, most urgent first, open items alone.
             models.Index(
@@ -171,6 +185,7 @@ class Message(models.Model):
     `external_id` is empty for notes, and for replies until the service has named them.
     `triaged_at` is when the pipeline drew its consequences (a reading, a clock met).
     `look_again_at` is when the service is asked what became of the post.
+    `automatic` says why a program wrote a mail; such a one belongs to no item.
     """
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, null=True, related_name="messages")
@@ -191,6 +206,7 @@ class Message(models.Model):
     raw = models.JSONField(default=dict, blank=True)
     triaged_at = models.DateTimeField(null=True)
     look_again_at = models.DateTimeField(null=True)
+    automatic = models.CharField(max_length=12, null=True)
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -211,10 +227,22 @@ class Message(models.Model):
                 condition=Q(item__isnull=True),
                 name="message_without_item",
             ),
+            models.Index(
+                fields=["-id"], condition=Q(automatic__isnull=False), name="message_automatic"
+            ),  # the list of automatic mail
         ]
 
     def __str__(self) -> str:
         return self.text[:80]
+
+
+class AutomaticMail(Message):
+    """A mail that a program wrote: kept apart, never answered."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "automatic mail"
+        verbose_name_plural = "automatic mail"
 
 
 class RejectedPost(models.Model):

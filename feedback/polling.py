@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from feedback.channels import make_channel
 from feedback.channels.base import Batch, SourceStopped, TryLater
+from feedback.hints import send
 from feedback.intake import LostClaim, Taken, take_in, team_of
 from feedback.models import Source
 
@@ -52,6 +53,8 @@ def poll(source_id: int, *, force: bool = False) -> Polled | None:
             lease, source.next_poll_at = source.next_poll_at, now + (LEASE if batch.more else wait)
             taken += take_in(source, batch, next_poll_at=source.next_poll_at, lease=lease)
             source.cursor = batch.cursor
+            if batch.failure:
+                raise batch.failure
             if not batch.more:
                 log.info("source.polled", extra={"source": source.name, "new": taken.new})
                 return Polled(source.name, taken, wait)
@@ -64,6 +67,21 @@ def poll(source_id: int, *, force: bool = False) -> Polled | None:
     except Exception as error:  # a defect of ours must not end the worker or hide itself
         log.exception("source.failed", extra={"source": source.name})
         return _later(source, taken, f"Unexpected {type(error).__name__}: {error}", None)
+
+
+def wake(source_id: int) -> bool:
+    """Have a source that waits polled now: its service says that there is something new.
+
+    Returns False if it is being polled, and has to be woken again: what is new may come too late
+    for that poll.
+    """
+    now = timezone.now()
+    waiting = Source.objects.filter(pk=source_id, enabled=True, is_stopped=False)
+    if waiting.filter(is_polling=True, next_poll_at__gt=now).exists():
+        return False
+    waiting.filter(next_poll_at__gt=now, is_polling=False).update(next_poll_at=now)
+    send("poll", source_id)
+    return True
 
 
 def due_sources(now: datetime) -> Iterator[int]:
@@ -79,7 +97,7 @@ def _claim(source_id: int, now: datetime, force: bool) -> Source | None:
         return None
     lease = now + LEASE
     mine = Source.objects.filter(pk=source_id, next_poll_at=source.next_poll_at)
-    if not mine.update(next_poll_at=lease, is_stopped=False):
+    if not mine.update(next_poll_at=lease, is_stopped=False, is_polling=True):
         return None
     source.next_poll_at = lease
     return source
@@ -89,13 +107,17 @@ def _wait(source: Source, batch: Batch) -> timedelta:
     if batch.wait is not None:
         return batch.wait
     # Up to a tenth sooner, so that sources with one interval do not poll in step.
-    return source.every * (1 - random.random() / 10)
+    usual = source.every * (1 - random.random() / 10)
+    return max(usual, batch.no_sooner or usual)
 
 
 def _stop(source: Source, taken: Taken, message: str) -> Polled:
     log.warning("source.stopped", extra={"source": source.name, "reason": message})
     Source.objects.filter(pk=source.pk, next_poll_at=source.next_poll_at).update(
-        is_stopped=True, last_error=message[:2000], last_polled_at=timezone.now()
+        is_stopped=True,
+        is_polling=False,
+        last_error=message[:2000],
+        last_polled_at=timezone.now(),
     )
     return Polled(source.name, taken, timedelta(0), message)
 
@@ -107,6 +129,10 @@ def _later(source: Source, taken: Taken, message: str, wait: timedelta | None) -
     now = timezone.now()
     log.warning("source.later", extra={"source": source.name, "reason": message})
     Source.objects.filter(pk=source.pk, next_poll_at=source.next_poll_at).update(
-        next_poll_at=now + wait, failures=failures, last_error=message[:2000], last_polled_at=now
+        next_poll_at=now + wait,
+        failures=failures,
+        is_polling=False,
+        last_error=message[:2000],
+        last_polled_at=now,
     )
     return Polled(source.name, taken, wait, message)

@@ -25,14 +25,14 @@ def replay(source: Source, chosen: QuerySet[RejectedPost]) -> tuple[Taken, int]:
     while rows := list(waiting.filter(pk__gt=last).order_by("pk")[:BATCH]):
         last = rows[-1].pk
         posts: list[Post] = []
+        done: list[int] = []
         for row in rows:
             try:
                 posts.append(channel.parse(row.raw))
+                done.append(row.pk)
             except Exception as error:  # noqa: BLE001 - the parser's word on content is what staff must see
                 still += 1
                 RejectedPost.objects.filter(pk=row.pk).update(error=str(error)[:2000])
         taken += add_posts(source, posts)
-        read = {post.external_id for post in posts}
-        done = [row.pk for row in rows if row.external_id in read]
         RejectedPost.objects.filter(pk__in=done).update(resolved_at=timezone.now())
     return taken, still

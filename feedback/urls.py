@@ -7,9 +7,10 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
-from feedback.channels.github import webhooks
 from triage.admin import start
+from triage.metrics import metrics
 from triage.report_page import report_page
+from triage.tracking import hooks
 
 
 def healthz(_: HttpRequest) -> HttpResponse:
@@ -25,7 +26,8 @@ urlpatterns = [
     path("start/sample", start.play_sample, name="play-sample"),
     path("start/sample/remove", start.remove_sample, name="remove-sample"),
     path("report/", report_page, name="report"),
-    path("hooks/github", webhooks.receive, name="github-webhook"),
+    path("metrics", metrics, name="metrics"),
+    path("hooks/github", hooks.receive, name="github-webhook"),
     path("healthz", healthz, name="healthz"),
     path("favicon.ico", RedirectView.as_view(url=static("triage/favicon.svg"))),
     path("", admin.site.urls),

@@ -21,6 +21,12 @@ class Hub(Served):
         self.discussions: list[dict[str, Any]] = []
         self.page = 3
         self.has_discussions = True
+        self.login = "corp-bot"
+        self.moved: set[int] = set()  # issues that were transferred to another repository
+        self.is_hidden = False  # the repository is not shown to this credential
+        self.headers: dict[str, str] = {}
+        self.thumbs: list[str] = []
+        self.names: set[str] = set()  # further repositories, empty ones
         self._clock = 0
 
     def open(self, title: str, body: str | None = "It broke.", **fields: Any) -> dict[str, Any]:
@@ -73,9 +79,19 @@ class Hub(Served):
         if "authorization" not in request.headers:
             return Answer({"message": "Bad credentials"}, 401)
         path = request.path.strip("/").split("/")
+        if path[0] == "repos" and "/".join(path[1:3]) in self.names:
+            return Answer([] if path[3:] else {"id": 5000, "has_issues": True})
         match [request.method, *path]:
             case ["POST", "graphql"]:
                 return self._graphql(request.json)
+            case ["GET", "user"]:
+                return Answer({"login": self.login})
+            case ["GET", "repositories", *_] if self.is_hidden:
+                return Answer({"message": "Not Found"}, 404)
+            case ["GET", "repositories", _]:
+                return Answer({"id": REPOSITORY_ID})
+            case ["GET", "repositories", _, "issues", number] if int(number) in self.moved:
+                return Answer({"message": "Moved Permanently"}, 301, location="/elsewhere")
             case ["GET", "repos", "corp", "board"]:
                 about = {"id": REPOSITORY_ID, "full_name": REPOSITORY, "has_issues": True}
                 return Answer(about | {"has_discussions": self.has_discussions})
@@ -108,13 +124,16 @@ class Hub(Served):
         etag = f'W/"{hash(json.dumps(page))}"'
         if request.headers.get("if-none-match") == etag:
             return Answer(b"", 304, etag=etag)
-        headers = {"etag": etag, "x_ratelimit_remaining": "4990"}
+        headers = {"etag": etag, "x_ratelimit_remaining": "4990", **self.headers}
         if number * self.page < len(rows):
             headers["link"] = f'<{self.url}/next>; rel="next"'
         return Answer(page, **headers)
 
     def _graphql(self, asked: dict[str, Any]) -> Answer:
         given, query = asked["variables"], asked["query"]
+        if "mutation Thumb" in query:
+            self.thumbs.append(given["subject"])
+            return Answer({"data": {"addReaction": {"reaction": {"content": "THUMBS_UP"}}}})
         if "mutation" in query:
             place = self._find(given["parent"] or given["discussion"])
             made = self.say(place, given["body"], "corp-bot[bot]")
@@ -130,7 +149,22 @@ class Hub(Served):
             }
             found = {"discussions": {"pageInfo": info, "nodes": page}}
             return Answer({"data": {"repository": found}})
-        return Answer({"data": {"node": self._shown(self._find(given["id"]), 0, 100)}})
+        if "ids" in given:
+            return self._nodes(given["ids"])
+        start = int(given["after"] or 0) if "after" in given else 0
+        return Answer({"data": {"node": self._shown(self._find(given["id"]), start)}})
+
+    def _nodes(self, ids: list[str]) -> Answer:
+        found: list[Any] = []
+        for id_ in ids:
+            try:
+                found.append(self._find(id_) | {"discussion": self._root(id_)})
+            except KeyError:
+                found.append(None)
+        if None in found:
+            error = {"type": "NOT_FOUND", "message": "Could not resolve to a node"}
+            return Answer({"data": {"nodes": found}, "errors": [error]})
+        return Answer({"data": {"nodes": found}})
 
     def _find(self, id_: str) -> dict[str, Any]:
         rows = list(self.discussions)
@@ -140,10 +174,21 @@ class Hub(Served):
                 return row
         raise KeyError(id_)
 
+    def _root(self, id_: str) -> dict[str, Any] | None:
+        def below(row: dict[str, Any]) -> list[str]:
+            return [id_ for one in row["comments"] for id_ in (one["id"], *below(one))]
+
+        return next((row for row in self.discussions if id_ in below(row)), None)
+
     def _shown(self, row: dict[str, Any], start: int = 0, size: int = 50) -> dict[str, Any]:
         tops = [
-            {**top, "replies": {"nodes": top["comments"]}}
+            {**top, "replies": _page(top["comments"], 0, size)}
             for top in row["comments"][start : start + size]
         ]
-        info = {"endCursor": str(size), "hasNextPage": False}
-        return {**row, "comments": {"pageInfo": info, "nodes": tops}}
+        shown = _page(row["comments"], start, size) | {"nodes": tops}
+        return {**row, "comments": shown, "replies": shown}
+
+
+def _page(rows: list[dict[str, Any]], start: int, size: int) -> dict[str, Any]:
+    info = {"endCursor": str(start + size), "hasNextPage": start + size < len(rows)}
+    return {"pageInfo": info, "nodes": rows[start : start + size]}

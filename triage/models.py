@@ -194,6 +194,9 @@ class OutboxEntry(models.Model):
     message = models.OneToOneField(
         Message, on_delete=models.CASCADE, null=True, related_name="delivery"
     )
+    tracked = models.ForeignKey(
+        "triage.TrackedIssue", on_delete=models.CASCADE, null=True, related_name="outbox"
+    )
     channel = models.CharField(max_length=20)
     payload: Any = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=Delivery, default=Delivery.PENDING)
@@ -229,3 +232,7 @@ class Trouble(models.Model):
 
     def __str__(self) -> str:
         return self.message[:80]
+
+
+# The tables of tracked issues; Django looks for models here alone.
+from triage.tracking import models as tracking_models  # noqa: E402, F401

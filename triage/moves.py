@@ -14,6 +14,7 @@ from feedback.vocabulary import Category, Closed, Sentiment, Severity, State, To
 from triage import clocks, conversation, playbook
 from triage.conversation import give_out
 from triage.models import Clock, ClockKind, Correction, NotAboutUs
+from triage.tracking import intents
 
 NOTE_LIMIT = 10_000
 CORRECTABLE = {
@@ -96,6 +97,7 @@ def not_about_us(item: Item, by: User) -> None:
         )
         conversation.set_aside(item, board, now)
         _save(item, board, now, by, "not_about_us")
+        intents.look_again([item.pk], now)
 
 
 def about_us(item: Item, by: User) -> None:
@@ -112,6 +114,7 @@ def mark_spam(item: Item, by: User) -> None:
         clocks.stop(board, now)
         item.state, item.closed_at = State.SPAM, now
         _save(item, board, now, by, "marked_spam")
+        intents.look_again([item.pk], now)
 
 
 def reopen(item: Item, by: User) -> None:
@@ -151,6 +154,7 @@ def correct(item: Item, by: User, **values: str) -> None:
         clocks.meet(board, [ClockKind.ACKNOWLEDGE], now)
         if item.is_open:
             give_out(item, board, playbook.current(), now, is_acknowledged=True)
+        intents.intend({item: item.first_words}, playbook.current(), now)
         event = "corrected" if changes else "confirmed"
         _save(item, board, now, by, event, {n: [was, new] for n, (was, new) in changes.items()})
 

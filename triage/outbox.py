@@ -1,37 +1,37 @@
 """The one door out: what was decided to be sent is sent, once.
 
 An entry is claimed by moving `next_attempt_at` ahead by LEASE. A claim that ran out means that a
-deliverer died between sending and recording: the channel is asked (`find`) before anything is
-sent again, and where it cannot tell, a person is asked.
+deliverer died between sending and recording: the service is asked (`find`) before anything is
+sent again, and where it cannot tell, a person is asked. How an entry of a kind leaves is its
+door's to know (DOORS); a new kind adds one line there.
 """
 
 import logging
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
-from feedback.channels import make_channel
 from feedback.channels.base import (
     Absent,
     ByHand,
+    ChannelError,
     Later,
     Refused,
-    Reply,
     Sent,
     SourceStopped,
     TryLater,
     Unknown,
     Unsure,
 )
-from feedback.intake import team_of
 from feedback.models import Item, Message
-from triage import playbook
-from triage.manners import DAY, Hold, Posted, Wait, judge
+from triage.manners import Hold
 from triage.models import Delivery, OutboxEntry
-from triage.replies import record_answer
 
 BATCH = 20
 LEASE = timedelta(minutes=2)
@@ -41,7 +41,51 @@ BACKOFF_FIRST = timedelta(seconds=30)
 BACKOFF_LIMIT = timedelta(hours=1)
 SIMILAR = 0.6  # share of our words that a reply met in a thread must contain
 
-Outcome = Sent | Later | ByHand | Refused | Unsure | Unknown | Hold
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nothing was tried: it is not this entry's turn. Does not count as an attempt."""
+
+    reason: str
+    wait: timedelta
+
+
+Outcome = Sent | Later | NotYet | ByHand | Refused | Unsure | Unknown | Hold
+
+
+class Door(Protocol):
+    """How the entries of one kind leave. Raises TryLater where the service cannot answer now."""
+
+    def __init__(self, entry: OutboxEntry) -> None:
+        """Raises SourceStopped where it can never be sent."""
+        ...
+
+    def before(self) -> Later | NotYet | Hold | None:
+        """Why it must not leave now, if it must not; nothing is sent."""
+        ...
+
+    def send(self) -> Outcome:
+        """Send once; never repeat a write."""
+        ...
+
+    def find(self) -> Sent | Absent | Unknown:
+        """Whether an earlier attempt has arrived."""
+        ...
+
+    def arrived(self, sent: Sent, now: datetime) -> None:
+        """Draw the consequences of its being there, in the transaction that records it."""
+        ...
+
+
+DOORS = {
+    "reply": "triage.reply_door.ReplyDoor",
+    "issue": "triage.tracking.door.FilingDoor",
+    "update": "triage.tracking.door.UpdateDoor",
+    "merge": "triage.tracking.door.MergeDoor",
+    "like": "triage.kudos.LikeDoor",
+    "share": "triage.kudos.ShareDoor",
+    "alert": "triage.alerts.AlertDoor",
+}
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +115,12 @@ def _claim(now: datetime) -> list[OutboxEntry]:
 
 def _deliver(entry: OutboxEntry) -> None:
     """One attempt. `entry.attempts` is what it was before this one."""
-    item, message = entry.item, entry.message
-    if item is None or message is None:
-        _record(entry, Refused("The reply or its item is gone."))
-        return
+    door: Door | None = None
+    outcome: Outcome
     try:
-        channel = make_channel(entry.channel, item.source.config, team_of(item.source))
-        outcome = _attempt(entry, channel, _reply(entry, item, message))
+        door = import_string(DOORS[entry.kind])(entry)
+        assert door is not None
+        outcome = _attempt(entry, door)
     except TryLater as error:
         outcome = Later(str(error), error.wait)
     except SourceStopped as error:
@@ -85,75 +128,43 @@ def _deliver(entry: OutboxEntry) -> None:
     except Exception as error:  # nothing is known of what was sent
         log.exception("outbox.failed", extra={"entry": entry.pk})
         outcome = Unsure(f"{type(error).__name__}: {error}")
-    _record(entry, outcome)
+    _record(entry, door, outcome)
 
 
-def _attempt(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
-    """Send; where an earlier attempt may have arrived, only after the channel said it has not."""
-    if impolite := _impolite(entry, reply):
-        return impolite
+def _attempt(entry: OutboxEntry, door: Door) -> Outcome:
+    """Send; where an earlier attempt may have arrived, only after the service said it has not."""
+    if held := door.before():
+        return held
     if entry.attempts > 0 and entry.state == Delivery.UNSURE:
-        found: Sent | Absent | Unknown = channel.find(reply)  # type: ignore[attr-defined]
+        try:
+            found = door.find()
+        except ChannelError as error:  # it may be there all the same
+            return Unsure(str(error))
         if not isinstance(found, Absent):
             return found
-    return _send(entry, channel, reply)
+    return _send(entry, door)
 
 
-def _impolite(entry: OutboxEntry, reply: Reply) -> Later | Hold | None:
-    """Why a reply that was never tried must wait: pace, daily budget, too much of the same."""
-    rule = playbook.current().manners.get(entry.channel)  # type: ignore[call-overload]
-    if rule is None or entry.state == Delivery.UNSURE:
-        return None
-    now = timezone.now()
-    sent = OutboxEntry.objects.filter(
-        kind="reply", channel=entry.channel, state=Delivery.SENT, sent_at__gt=now - DAY
-    )
-    rows = sent.values_list("sent_at", "message__text")
-    recent = [Posted(at, text or "") for at, text in rows if at]
-    match judge(reply.text, recent, rule, now):
-        case Hold() as hold if not entry.payload.get("released"):
-            return hold
-        case Wait(span, reason):
-            return Later(reason, span)
-    return None
-
-
-def _reply(entry: OutboxEntry, item: Item, message: Message) -> Reply:
-    parent = Message.objects.filter(
-        channel=message.channel, external_id=message.parent_id, ours=False
-    ).first()
-    return Reply(
-        key=entry.key,
-        parent_id=message.parent_id,
-        text=message.text,
-        thread_id=message.thread_id,
-        title=item.title,
-        parent=parent.raw if parent else {},
-        decided_at=entry.created_at,
-    )
-
-
-def _send(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
+def _send(entry: OutboxEntry, door: Door) -> Outcome:
     """Send, having written down before that we are about to: after a crash we know to ask."""
     mine = OutboxEntry.objects.filter(pk=entry.pk, next_attempt_at=entry.next_attempt_at)
     if not mine.update(state=Delivery.UNSURE):
         return Later("Somebody else delivers this entry.")
-    outcome: Outcome = channel.reply(reply)  # type: ignore[attr-defined]
-    return outcome
+    return door.send()
 
 
-def _record(entry: OutboxEntry, outcome: Outcome) -> None:
+def _record(entry: OutboxEntry, door: Door | None, outcome: Outcome) -> None:
     """Write what came of an attempt, if the claim is still ours."""
     now = timezone.now()
     with transaction.atomic():
         mine = OutboxEntry.objects.filter(pk=entry.pk, next_attempt_at=entry.next_attempt_at)
         match outcome:
-            case Sent(external_id, url):
-                if mine.update(state=Delivery.SENT, sent_at=now, next_attempt_at=None, error=""):
-                    Message.objects.filter(delivery=entry).update(
-                        external_id=external_id, url=url, created_at=now
-                    )
-                    record_answer(entry, now)
+            case Sent():
+                sent = {"state": Delivery.SENT, "sent_at": now, "next_attempt_at": None}
+                if mine.update(**sent, error="") and door:
+                    door.arrived(outcome, now)
+            case NotYet(reason, wait):  # an earlier attempt may still be unsure
+                mine.update(error=reason, next_attempt_at=now + wait, attempts=entry.attempts)
             case Later(reason, wait):
                 mine.update(
                     state=Delivery.PENDING, error=reason, next_attempt_at=now + _pause(entry, wait)

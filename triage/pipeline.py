@@ -24,6 +24,7 @@ from triage.learning import versions
 from triage.models import Clock, Reading
 from triage.playbook import Playbook
 from triage.similar import packed
+from triage.tracking import intents
 
 if TYPE_CHECKING:
     from triage.classifier import Reading as Read
@@ -185,11 +186,18 @@ def _write(
                 outbox.meet_by_hand(item, message)
     clocks.save([clock for board in boards.values() for clock in board])
     _save_readings(items, work, now)
+    said = {item: _words(work[pk]) for pk, item in items.items() if work[pk].readings}
+    intents.intend(said, rules, now)
     done = [message.pk for pk in items for message in work[pk].fresh]
     Message.objects.filter(pk__in=done).update(triaged_at=now)
     HistoryEntry.objects.bulk_create(
         [entry for pk, item in items.items() for entry in _history(item, work[pk], now)]
     )
+
+
+def _words(work: Work) -> str:
+    """What the author said that is new."""
+    return "\n".join(message.text for message in work.fresh if not message.ours)
 
 
 def _save_readings(items: Mapping[int, Item], work: Mapping[int, Work], now: datetime) -> None:

@@ -19,6 +19,7 @@ from triage.models import Delivery, OutboxEntry
 from triage.moves import Conflict
 from triage.playbook import Playbook
 from triage.routing import route
+from triage.tracking.links import facts_of
 
 TEXT_LIMIT = 10_000
 STOPPED = (Delivery.BY_HAND, Delivery.REFUSED, Delivery.HELD)  # nothing went out, nothing will
@@ -34,11 +35,12 @@ def fill(text: str, item: Item, rules: Playbook) -> str:
 
 def variables(item: Item, rules: Playbook) -> Mapping[str, str]:
     """What templates may name; an empty value is left for the person to fill."""
-    author = item.author
+    author, tracked = item.author, facts_of(item)
     return {
         "name": (author.name or author.handle) if author else "there",
         "eta": eta(item, rules),
-        "tracking": rules.tracking.status_url,
+        "tracking": tracked["tracking"] or rules.tracking.status_url,
+        "version": tracked["version"],
         "discussions": rules.tracking.discussions_url,
     }
 

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 from feedback.vocabulary import Severity
 
 if TYPE_CHECKING:
+    from triage.classifier.examples import Like
     from triage.playbook import Playbook
     from triage.playbook.schema import ClusterRule
 
 RAISED = {Severity.P2: Severity.P1, Severity.P1: Severity.P0}
 """What many reports make of a severity; a P3 stays what it is, however many see it."""
 GRAVE_ENOUGH = 0.05  # probability of P0 from which evidence of P0 makes a P0, else a P1
+AS_GOOD_AS_SAID = 0.8  # cosine with an example from which it counts as evidence
 _SENTENCE = re.compile(r"[^.!?\n;]+[.!?;]*")
-_DENIED = re.compile(
-    r"\b(?:no|not|never|nothing|none|without|nobody|neither|nor|hardly|\w+n't|isnt|didnt|wasnt)\b"
-    r"(?:\W+\w+){0,4}\W*$"
-)
+_NO = r"\b(?:no|not|never|nothing|none|without|nobody|neither|nor|hardly|\w+n't|isnt|didnt|wasnt)\b"
+_DENIAL = re.compile(_NO)
+_DENIED = re.compile(rf"{_NO}(?:\W+\w+){{0,4}}\W*$")
 _IMAGINED = re.compile(
     r"\b(?:what if|what happens|would|could|might|may|should|imagine|suppose|hypothetical\w*|"
     r"in case|prevent\w*|protect\w*|avoid\w*|guard against|worr(?:y|ied|ying)|afraid|fear\w*|"
@@ -46,8 +47,14 @@ class Evidence:
         return bool(self.found) and self.found[0][0] == Severity.P0
 
 
-def evidence(text: str, playbook: "Playbook | None") -> Evidence:
-    """What a text says that the playbook names as evidence, in its own words."""
+def evidence(
+    text: str, playbook: "Playbook | None", likest: "Mapping[str, Like] | None" = None
+) -> Evidence:
+    """What a text says that the playbook names as evidence, in its own words.
+
+    `likest`: the playbook's example of each severity that the text is likest to. One that is as
+    good as said counts too, unless the text denies or imagines anything.
+    """
     if playbook is None:
         return Evidence()
     folded = text.casefold().replace("\u2019", "'")
@@ -59,7 +66,21 @@ def evidence(text: str, playbook: "Playbook | None") -> Evidence:
                 found.append((severity, phrase))
             elif severity == Severity.P0:
                 denied.append(phrase)
+    if not denied and likest:
+        found = sorted([*found, *_like_examples(folded, likest)], key=lambda one: one[0])
     return Evidence(tuple(dict.fromkeys(found)), tuple(dict.fromkeys(denied)))
+
+
+def _like_examples(text: str, likest: "Mapping[str, Like]") -> Iterator[tuple[Severity, str]]:
+    """Examples that the text as good as says, unless it asks, imagines, or denies what they say."""
+    if "?" in text or _IMAGINED.search(text):
+        return
+    for severity in (Severity.P0, Severity.P1):
+        like = likest.get(severity)
+        if like and like.alike >= AS_GOOD_AS_SAID:
+            example = like.example.casefold()
+            if bool(_DENIAL.search(text)) == bool(_DENIAL.search(example)):
+                yield severity, example
 
 
 def decide(

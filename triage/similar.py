@@ -25,6 +25,8 @@ WINDOW = 10_000  # newest items that are looked at
 NEAREST = 40  # by embedding, of which the words are compared
 TEXT_LIMIT = 2_000  # characters of a text that are compared
 WORTH_SHOWING = 0.01  # score below which a match says nothing
+DECIDED = 3  # items that people decided on, shown beside one
+ALIKE = 0.5  # cosine below which what was decided of one item says nothing of another
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def similar_to(item: Item, count: int = 5) -> list[Similar]:
     own = said(Item.objects.filter(pk=item.pk), 1)
     if not own:
         return []
-    near = Item.objects.filter(pk__in=_nearest(own[0].report)).order_by("pk")
+    places = [pk for pk, _ in _nearest(own[0].report, Reading.objects.all(), NEAREST)]
+    near = Item.objects.filter(pk__in=places).order_by("pk")
     index = Index(limit=NEAREST)
     index.add(one.report for one in said(near, NEAREST))
     found = index.find(own[0].report, count)
@@ -72,6 +75,17 @@ def similar_to(item: Item, count: int = 5) -> list[Similar]:
         for match in matches
         if match.key in items
     ]
+
+
+def decided_like(item: Item) -> list[Item]:
+    """Items of like meaning whose reading a person corrected or confirmed, likest first."""
+    own = said(Item.objects.filter(pk=item.pk), 1)
+    if not own:
+        return []
+    near = _nearest(own[0].report, Reading.objects.filter(item__corrected=True), DECIDED)
+    places = [pk for pk, alike in near if alike >= ALIKE]
+    items = Item.objects.defer("context").in_bulk(places)
+    return [items[pk] for pk in places if pk in items]
 
 
 def said(items: QuerySet[Item], at_most: int) -> list[Said]:
@@ -106,14 +120,14 @@ def unpacked(stored: bytes | memoryview) -> "np.ndarray[Any, Any]":
     return np.frombuffer(stored, dtype="<f2").astype(np.float32)
 
 
-def _nearest(own: Report) -> list[int]:
-    """The items of the window that are nearest by embedding."""
+def _nearest(own: Report, among: QuerySet[Reading], count: int) -> list[tuple[int, float]]:
+    """The newest items `among` these that are nearest by embedding, with the cosine."""
     import numpy as np
 
-    rows = Reading.objects.exclude(embedding=None).exclude(item=own.key)
-    rows = rows.exclude(item__state=State.SPAM).order_by("-item_id")
     if own.embedding is None:
         return []
+    rows = among.exclude(embedding=None).exclude(item=own.key)
+    rows = rows.exclude(item__state=State.SPAM).order_by("-item_id")
     width = 2 * len(own.embedding)
     pairs = [
         (pk, packed)
@@ -121,5 +135,6 @@ def _nearest(own: Report) -> list[int]:
         if packed and len(packed) == width  # not of a model of another width
     ]
     matrix = unpacked(b"".join(packed for _, packed in pairs)).reshape(-1, len(own.embedding))
-    near = np.argsort(-(matrix @ own.embedding), kind="stable")[:NEAREST]
-    return [pairs[place][0] for place in near]
+    alike = matrix @ own.embedding
+    near = np.argsort(-alike, kind="stable")[:count]
+    return [(pairs[place][0], float(alike[place])) for place in near]

@@ -30,7 +30,12 @@ def end(key: str) -> None:
 
 
 def present() -> list[str]:
-    """One line for each trouble that lasts, sources that have stopped among them."""
-    stopped = Source.objects.filter(enabled=True, is_stopped=True).order_by("name")
+    """One line for each trouble that lasts, sources that stopped or keep failing among them."""
     lines = list(Trouble.objects.order_by("since").values_list("message", flat=True))
-    return lines + [f"Source {source.name} has stopped. {source.last_error}" for source in stopped]
+    return lines + [_line(source) for source in Source.objects.in_trouble().order_by("name")]
+
+
+def _line(source: Source) -> str:
+    if source.is_stopped:
+        return f"Source {source.name} has stopped. {source.last_error}"
+    return f"Source {source.name} cannot be read and is tried again. {source.last_error}"

@@ -15,6 +15,9 @@ from django.utils import timezone
 from feedback import hints, polling
 from feedback.models import Item, Message
 from triage.models import Clock, OutboxEntry
+from triage.tracking import sync
+from triage.tracking.models import IssueReport
+from workers.listening import Listeners
 
 TICK_SECONDS = 1.0
 REPEAT_SECONDS = 5.0  # a stage that stays due is hinted at again no sooner than this
@@ -27,6 +30,7 @@ class DueScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.hinted: dict[tuple[Any, ...], float] = {}
+        self.listeners = Listeners()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -37,6 +41,7 @@ class DueScheduler(Scheduler):
         try:
             for hint in due():
                 self._send(hint)
+            self.listeners.keep()
         except Error as error:  # locked or away for a moment: the next tick asks again
             log.warning("schedule.database", extra={"error": str(error)[:200]})
             connection.close()
@@ -53,7 +58,7 @@ class DueScheduler(Scheduler):
 
 
 def due() -> list[tuple[Any, ...]]:
-    """The stages that have work, with the ids of the sources to poll: five indexed look-ups."""
+    """The stages that have work, with the ids of the sources to poll: a few indexed look-ups."""
     now = timezone.now()
     found: list[tuple[Any, ...]] = [("poll", pk) for pk in polling.due_sources(now)]
     if Item.objects.filter(triage_due_at__lte=now).exists():
@@ -64,4 +69,8 @@ def due() -> list[tuple[Any, ...]]:
         found.append(("deliver",))
     if Message.objects.filter(look_again_at__lte=now).exists():
         found.append(("refresh",))
+    if IssueReport.objects.filter(due_at__lte=now).exists():
+        found.append(("track",))
+    if sync.is_due(now):
+        found.append(("follow",))
     return found

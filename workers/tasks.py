@@ -4,15 +4,17 @@ A stage that has more to do than it could in its few seconds hints at itself aga
 """
 
 from feedback import hints, polling, refreshing
-from triage import clocks, outbox, pipeline, troubles
+from triage import alerts, clocks, outbox, pipeline, troubles
 from triage.classifier import ModelError, get_reader
+from triage.tracking import deciding, sync
 from workers.app import app
 
 
 @app.task
 def poll(source_id: int) -> None:
-    """Poll one source, if it is still due."""
+    """Poll one source, if it is still due; where one has stopped, people are told."""
     polling.poll(source_id)
+    alerts.tell_stopped()
 
 
 @app.task
@@ -49,3 +51,17 @@ def refresh() -> None:
     """Look again at posts that may have been edited or deleted."""
     if refreshing.refresh_due():
         hints.send("refresh")
+
+
+@app.task
+def track() -> None:
+    """Join what waits to its tracked issues, or file it."""
+    if deciding.track_waiting():
+        hints.send("track")
+
+
+@app.task
+def follow() -> None:
+    """Look how the tracked issues do on GitHub."""
+    if sync.follow_due():
+        hints.send("follow")

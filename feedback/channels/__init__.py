@@ -10,6 +10,7 @@ from feedback.channels.base import SourceStopped
 from feedback.vocabulary import Channel
 
 CHANNELS = {
+    "email": "feedback.channels.mail.Email",
     "github": "feedback.channels.github.GitHub",
     "hackernews": "feedback.channels.hackernews.HackerNews",
     "reddit": "feedback.channels.reddit.Reddit",
@@ -34,6 +35,19 @@ def can_reply(channel: str, source_channel: str) -> bool:
     if channel == Channel.HACKERNEWS or source_channel not in CHANNELS:
         return False
     return bool(import_string(CHANNELS[source_channel]).can_reply)
+
+
+def like_word(channel: str, source_channel: str) -> str:
+    """What liking a post is called there, empty where no program may."""
+    if channel != source_channel or source_channel not in CHANNELS:
+        return ""
+    return str(getattr(import_string(CHANNELS[source_channel]), "like_word", ""))
+
+
+def account_name(channel: str, account: str) -> str:
+    """The account as people write it there."""
+    prefix = {Channel.TWITTER: "@", Channel.REDDIT: "u/"}.get(Channel(channel), "")
+    return f"{prefix}{account}" if account else ""
 
 
 def reply_page(channel: str, external_id: str) -> str:

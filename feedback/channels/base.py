@@ -29,6 +29,22 @@ class SourceStopped(ChannelError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a mail says beside its text, for whoever decides where it belongs.
+
+    `fingerprint` is of its content: one id with two fingerprints is two mails. `ancestors` are the
+    ids that it answers, nearest first. `ours` overrules what the author's address says.
+    `automatic` says why a program wrote it, if one did.
+    """
+
+    fingerprint: str
+    ancestors: tuple[str, ...] = ()
+    ours: bool = False
+    automatic: str = ""
+    is_failure: bool = False  # a bounce that says that a mail did not arrive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
     """One post as a channel read it; `text` is clean plain text, instants are aware UTC."""
 
@@ -45,6 +61,7 @@ class Post:
     context: str = ""
     is_deleted: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
+    letter: Letter | None = None  # of mails alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +77,20 @@ class Unreadable:
 class Batch:
     """What one poll read, with the cursor that covers exactly this.
 
-    `more` asks for the next poll at once; `wait` overrides the source's interval. `meter` has
-    what the service told of its limits and costs, in words for staff ("reads left": 120).
+    `more` asks for the next poll at once; `wait` overrides the source's interval, `no_sooner`
+    can only make it longer. `meter` has what the service told of its limits and costs, in words
+    for staff ("reads left": 120); `account` the name as which we are known there, if it was told.
+    `failure`: a part of the source could not be read, though what is here could.
     """
 
     posts: tuple[Post, ...]
     cursor: Mapping[str, Any]
     unreadable: tuple[Unreadable, ...] = ()
     wait: timedelta | None = None
+    no_sooner: timedelta | None = None
     more: bool = False
+    account: str = ""
+    failure: TryLater | None = None
     meter: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
@@ -114,7 +136,8 @@ class Channel(Protocol):
 class Reply:
     """What is to be posted in answer to a post; `key` is ours and unique.
 
-    `parent` is the answered post's `raw`; `decided_at` is before any attempt to send.
+    `parent` is the answered post's `raw`; `decided_at` is before any attempt to send;
+    `is_automatic` if no person pressed send.
     """
 
     key: str
@@ -124,6 +147,7 @@ class Reply:
     title: str = ""
     parent: Mapping[str, Any] = field(default_factory=dict)
     decided_at: datetime | None = None
+    is_automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +197,16 @@ class Unknown:
     """The service cannot tell whether it is there: a person must look."""
 
     reason: str
+
+
+class Likes(Protocol):
+    """A channel on which a post can be liked, upvoted or the like; once more changes nothing."""
+
+    like_word: ClassVar[str]  # what the service calls it
+
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Like a post; `raw` is what was kept of it."""
+        ...
 
 
 class Replies(Protocol):

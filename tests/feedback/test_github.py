@@ -109,6 +109,67 @@ def test_discussions_with_their_comments_and_answers(hub: Hub) -> None:
     assert "Later." in {post.text for post in posts}
 
 
+def test_what_changes_while_it_is_read_leaves_nothing_out(hub: Hub) -> None:
+    for number in range(12):
+        hub.open(f"Issue {number}")
+    touched = iter(hub.issues[:6])
+
+    def touch(handler: Any) -> bool:
+        if "/issues?" in handler.path and (issue := next(touched, None)):
+            issue["updated_at"] = hub._now()  # it moves to the end, and all others up
+        return False
+
+    hub.fault = touch
+    posts, _ = read(channel(discussions=False))
+    assert {post.title for post in posts} == {f"Issue {number}" for number in range(12)}
+
+
+def test_many_changes_of_one_second_are_read_whole(hub: Hub) -> None:
+    for number in range(10):
+        hub.open(f"Issue {number}", updated_at="x")
+    for issue in hub.issues:
+        issue["updated_at"] = "2026-11-24T10:30:00Z"
+    posts, batch = read(channel(discussions=False))
+    assert len({post.title for post in posts}) == 10
+    assert batch.cursor["repositories"][REPOSITORY]["issues"].get("page", 1) == 1
+
+
+def test_however_many_repositories_there_are_the_poll_ends(hub: Hub) -> None:
+    hub.open("One")
+    hub.names = {f"corp/board{n}" for n in range(6)}
+    _, batch = read(channel(repositories=[REPOSITORY, *sorted(hub.names)]))
+    paths = {request.path for request in hub.requests}
+    assert {f"/repos/corp/board{n}/issues/comments" for n in range(6)} <= paths
+    assert batch.cursor["left"] == []
+
+
+def test_every_comment_of_a_long_discussion_is_read(hub: Hub) -> None:
+    wish = hub.discuss("Wish")
+    tops = [hub.say(wish, f"Comment {n}") for n in range(120)]
+    for number in range(110):
+        hub.say(tops[0], f"Answer {number}")
+    posts, _ = read(channel(issues=False))
+    assert len({post.external_id for post in posts}) == 1 + 120 + 110
+
+
+def test_what_the_account_itself_wrote_is_ours(hub: Hub) -> None:
+    assert read(channel())[1].account == "corp-bot"
+    hub.login = ""
+    assert read(channel())[1].account == ""
+
+
+def test_when_nothing_is_left_of_the_limit_it_waits_for_the_reset(hub: Hub) -> None:
+    hub.open("One")
+    reset = int((NOW + timedelta(minutes=10)).timestamp())
+    hub.headers = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(reset)}
+    batch = channel(discussions=False).poll({})
+    assert len(batch.posts) == 1
+    assert timedelta(minutes=9) < batch.failure.wait <= timedelta(minutes=10)
+    hub.headers = {}
+    posts, _ = read(channel(discussions=False), batch.cursor)
+    assert len(posts) <= 1
+
+
 def test_what_a_template_hides_is_no_text(hub: Hub) -> None:
     hub.open("T", body="<!-- Tell us -->\r\n### Version\r\n1.0")
     assert read(channel())[0][0].text == "### Version\n1.0"
@@ -120,10 +181,9 @@ def test_a_fault_leaves_the_cursor_and_says_what_it_is(hub: Hub, fault: str) -> 
     _, batch = read(channel())
     hub.open("Two")
     hub.fault = FAULTS[fault]
-    expected = SourceStopped if fault == "a redirect" else TryLater
-    with pytest.raises(expected) as told:
+    with pytest.raises(TryLater) as told:
         channel().poll(batch.cursor)
-    assert "GitHub" in str(told.value) or "renamed" in str(told.value)
+    assert "GitHub" in str(told.value)
     hub.fault = None
     assert "Two" in {post.title for post in read(channel(), batch.cursor)[0]}
 
@@ -222,6 +282,24 @@ def test_refresh_tells_edits_and_what_is_gone(hub: Hub) -> None:
     assert posts[asked[0]].text == "Better."
     assert not posts[asked[1]].is_deleted
     assert posts[asked[2]].is_deleted
+    wish = hub.discuss("Wish")
+    said = hub.say(hub.say(wish, "Me too."), "And me.")
+    said["body"] = "Edited."
+    posts = {post.external_id: post for post in channel().refresh([wish["id"], said["id"], "DC_x"])}
+    assert posts[wish["id"]].text == "I wish…"
+    assert posts[said["id"]].text == "Edited."
+    assert posts["DC_x"].is_deleted
+
+
+def test_a_transferred_issue_is_gone_and_a_hidden_repository_is_not(hub: Hub) -> None:
+    hub.open("One")
+    hub.open("Two")
+    hub.moved = {1}
+    asked = [f"R{REPOSITORY_ID}#1", f"R{REPOSITORY_ID}#2"]
+    assert [post.is_deleted for post in channel().refresh(asked)] == [True, False]
+    hub.is_hidden = True
+    with pytest.raises(SourceStopped):
+        channel().refresh(asked)
 
 
 def deliver(client: Client, event: str, payload: Any, secret: str = SECRET, **headers: str) -> int:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,122 +25,20 @@ from feedback.channels.base import (
     Unsure,
 )
 from feedback.channels.reddit import Reddit
+from feedback.channels.reddit.api import _kept
 from feedback.channels.reddit.things import post_of
 from feedback.intake import add_posts
 from feedback.models import Item, Message
 from tests.make import make_source
-from tests.serve import FAULTS, Answer, Request, Served, after_taking, says
+from tests.reddit_server import ME, Board
+from tests.serve import FAULTS, after_taking, says
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-ME = "genericcorp"
-
-
-class Board(Served):
-    """One subreddit, its submissions and comments, an inbox, and a form for comments."""
-
-    def __init__(self) -> None:
-        super().__init__(self._route)
-        self.things: list[dict[str, Any]] = []
-        self.hidden: list[str] = []  # comments that stand behind "more"
-        self.inbox: list[dict[str, Any]] = []
-        self.refuses_token = False
-        self.form: Any = None
-
-    def submit(self, title: str, text: str = "", **fields: Any) -> str:
-        return self._add("t3", title=title, selftext=text, is_self=True, num_comments=0, **fields)
-
-    def comment(self, parent: str, text: str, **fields: Any) -> str:
-        root = parent
-        while root.startswith("t1_"):
-            root = self._data(root)["parent_id"]
-        self._data(root)["num_comments"] += 1
-        title = self._data(root)["title"]
-        return self._add(
-            "t1", body=text, parent_id=parent, link_id=root, link_title=title, **fields
-        )
-
-    def _add(self, kind: str, **fields: Any) -> str:
-        number = len(self.things)
-        name = f"{kind}_{number:04x}"
-        at = (NOW - timedelta(hours=2) + timedelta(seconds=number)).timestamp()
-        data = {"id": name[3:], "name": name, "author": "ann", "created_utc": at,
-                "permalink": f"/r/corp/comments/{name}", **fields}  # fmt: skip
-        self.things.append({"kind": kind, "data": data})
-        return name
-
-    def _data(self, name: str) -> dict[str, Any]:
-        return next(t["data"] for t in self.things if t["data"]["name"] == name)
-
-    def _route(self, request: Request) -> Answer:
-        path = request.path.strip("/")
-        if path == "api/v1/access_token":
-            if self.refuses_token:
-                return Answer({"error": "invalid_grant"})
-            return Answer({"access_token": "t", "expires_in": 3600, "scope": "*"})
-        headers = {"x_ratelimit_remaining": "500.0", "x_ratelimit_reset": "60",
-                   "x_ratelimit_used": "1"}  # fmt: skip
-        return self._answer(path, request, headers)
-
-    def _answer(self, path: str, request: Request, headers: Mapping[str, str]) -> Answer:
-        newest = sorted(self.things, key=lambda t: -t["data"]["created_utc"])
-        match path.split("/"):
-            case ["r", "corp", "new"]:
-                rows = [thing for thing in newest if thing["kind"] == "t3"]
-            case ["r", "corp", "comments"]:
-                rows = [thing for thing in newest if thing["kind"] == "t1"]
-            case ["message", "inbox"]:
-                rows = self.inbox
-            case ["user", _, "comments"]:
-                rows = [thing for thing in newest if thing["data"]["author"] == ME]
-            case ["api", "info"]:
-                ids = request.query["id"].split(",")
-                rows = [thing for thing in newest if thing["data"]["name"] in ids]
-            case ["comments", id_]:
-                return Answer(self._tree(f"t3_{id_}"), **headers)
-            case ["api", "morechildren"]:
-                ids = request.query["children"].split(",")
-                found = [thing for thing in newest if thing["data"]["id"] in ids]
-                return Answer({"json": {"errors": [], "data": {"things": found}}}, **headers)
-            case ["api", "comment"]:
-                return Answer(self.form or self._posted(request), **headers)
-            case ["api", "v1", "me"]:
-                return Answer({"name": ME}, **headers)
-            case _:
-                return Answer({"message": "Not Found", "error": 404}, 404, **headers)
-        return Answer(self._listing(rows, request), **headers)
-
-    def _listing(self, rows: list[dict[str, Any]], request: Request) -> dict[str, Any]:
-        names = [row["data"]["name"] for row in rows]
-        after = request.query.get("after")
-        start = names.index(after) + 1 if after in names else 0
-        page = rows[start : start + 3]
-        more = page[-1]["data"]["name"] if start + 3 < len(rows) else None
-        return {"kind": "Listing", "data": {"children": page, "after": more, "before": None}}
-
-    def _tree(self, root: str) -> list[Any]:
-        def answers(parent: str) -> Any:
-            rows = [t for t in self.things if t["data"].get("parent_id") == parent]
-            shown = [
-                {**t, "data": {**t["data"], "replies": answers(t["data"]["name"])}}
-                for t in rows
-                if t["data"]["name"] not in self.hidden
-            ]
-            if shown and parent == root and self.hidden:
-                ids = [name[3:] for name in self.hidden]
-                shown.append({"kind": "more", "data": {"children": ids, "count": len(ids)}})
-            return {"kind": "Listing", "data": {"children": shown}} if shown else ""
-
-        head = [t for t in self.things if t["data"]["name"] == root]
-        body = answers(root) or {"kind": "Listing", "data": {"children": []}}
-        return [{"kind": "Listing", "data": {"children": head}}, body]
-
-    def _posted(self, request: Request) -> Any:
-        name = self.comment(request.form["thing_id"], request.form["text"], author=ME)
-        return {"json": {"errors": [], "data": {"things": [{"data": self._data(name)}]}}}
 
 
 @pytest.fixture
 def board(settings) -> Iterator[Board]:
+    _kept.key = ()  # this thread's token
     with Board() as served:
         settings.REDDIT_URL = settings.REDDIT_OAUTH_URL = served.url
         settings.REDDIT_CLIENT_ID, settings.REDDIT_CLIENT_SECRET = "id", "secret"
@@ -210,6 +109,69 @@ def test_a_whole_tree_is_read_with_what_stands_behind_more(board: Board) -> None
     assert len(board.requests) - asked <= 2  # nothing new stands behind "more"
 
 
+def test_a_thread_that_continues_elsewhere_is_followed(board: Board) -> None:
+    root = board.submit("Our launch", author=ME)
+    top = board.comment(root, "Top")
+    board.cut_below = top
+    deep = [board.comment(top, f"Deep {n}") for n in range(4)]
+    posts, batch = read(channel(submissions=[root]))
+    assert {root, top, *deep} == names(posts)
+    asked = len(board.requests)
+    read(channel(submissions=[root]), batch.cursor)
+    assert len(board.requests) - asked == 1
+    late = board.comment(top, "Late")
+    assert late in names(read(channel(submissions=[root]), batch.cursor)[0])
+
+
+def test_only_newer_comments_behind_more_are_asked_for_again(board: Board) -> None:
+    root = board.submit("Our launch", author=ME)
+    board.hidden = [board.comment(root, f"Hidden {n}") for n in range(250)]
+    board.comment(root, "Shown")
+    _, batch = read(channel(submissions=[root]))
+    board.hidden.append(board.comment(root, "Newer"))
+    asked = len(board.requests)
+    posts, _ = read(channel(submissions=[root]), batch.cursor)
+    assert board.hidden[-1] in names(posts)
+    assert len(board.requests) - asked == 2
+
+
+def test_however_many_subreddits_there_are_each_is_read_and_the_poll_ends(board: Board) -> None:
+    board.submit("Hello")
+    source = channel(subreddits=["corp", "other1", "other2", "other3", "other4"])
+    posts, batch = read(source)
+    paths = {request.path.strip("/") for request in board.requests}
+    assert {"r/other4/new", "r/other4/comments", "r/corp/new"} <= paths
+    assert batch.cursor["left"] == []
+    assert names(posts)
+
+
+def test_when_the_post_where_a_page_begins_has_vanished_nothing_is_left_out(board: Board) -> None:
+    wanted = {board.submit(f"Post {n}") for n in range(8)}
+    cursor = {"parts": {"r/corp/new": {"since": 0, "after": "t3_gone", "newest": 0}}}
+    board.forgets = True
+    assert wanted <= names(read(channel(), cursor)[0])
+
+
+def test_what_was_read_is_kept_though_a_part_fails(board: Board) -> None:
+    board.submit("Hello")
+    board.fault = lambda h: FAULTS["a cut"](h) if "/comments" in h.path else False
+    batch = channel().poll({})
+    assert [post.title for post in batch.posts] == ["Hello"]
+    assert "cannot be reached" in str(batch.failure)
+
+
+def test_its_limiter_never_sleeps_in_the_worker(board: Board) -> None:
+    board.submit("Hello")
+    board.limits = {"x_ratelimit_remaining": "0.0", "x_ratelimit_reset": "300",
+                    "x_ratelimit_used": "600"}  # fmt: skip
+    began = time.monotonic()
+    batch = channel().poll({})
+    assert timedelta(minutes=4) < batch.failure.wait <= timedelta(minutes=5)
+    with pytest.raises(TryLater):
+        channel().poll(batch.cursor)
+    assert time.monotonic() - began < 2
+
+
 def test_deleted_and_removed_things(board: Board) -> None:
     root = board.submit("Title", author="[deleted]", text="[removed]")
     gone = board.comment(root, "[deleted]", author="[deleted]")
@@ -262,7 +224,7 @@ def test_what_a_person_must_mend_stops_the_source(board: Board, settings) -> Non
     with pytest.raises(SourceStopped, match="private"):
         channel().poll({})
     board.fault = None
-    board.refuses_token = True
+    board.refuses_token, _kept.key = True, ()
     with pytest.raises(SourceStopped, match="refuses the credential"):
         channel().poll({})
     assert not channel().check().ok

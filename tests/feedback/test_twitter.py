@@ -28,63 +28,10 @@ from feedback.channels.twitter.tweets import Page
 from feedback.intake import add_posts
 from feedback.models import Item, Message
 from tests.make import make_source
-from tests.serve import FAULTS, Answer, Request, Served, after_taking, says
+from tests.serve import FAULTS, after_taking, says
+from tests.twitter_server import US, X
 
-US = "42"
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-USERS = [
-    {"id": "7", "username": "ann", "name": "Ann"},
-    {"id": US, "username": "genericcorp", "name": "Generic Corp"},
-]
-
-
-class X(Served):
-    """Mentions, recent search, look-up, own timeline and posting, a page of three at a time."""
-
-    def __init__(self) -> None:
-        super().__init__(self._route)
-        self.tweets: list[dict[str, Any]] = []
-        self.page = 3
-
-    def say(self, text: str, **fields: Any) -> dict[str, Any]:
-        """A post by ann that mentions us, unless said otherwise."""
-        id_ = str(1_860_000_000_000_000_000 + len(self.tweets) * 1000)
-        tweet = {"id": id_, "text": text, "author_id": "7", "conversation_id": id_,
-                 "created_at": f"2026-11-24T10:{len(self.tweets):02}:00.000Z",
-                 "edit_history_tweet_ids": [id_], **fields}  # fmt: skip
-        self.tweets.append(tweet)
-        return tweet
-
-    def _route(self, request: Request) -> Answer:
-        path = request.path
-        if path.startswith("/2/users/by/username/"):
-            name = path.rsplit("/", 1)[1]
-            found = [user for user in USERS if user["username"] == name]
-            return Answer({"data": found[0]} if found else {"errors": [{"title": "Not Found"}]})
-        if request.method == "POST":
-            body = request.json
-            parent = body["reply"]["in_reply_to_tweet_id"]
-            references = [{"type": "replied_to", "id": parent}]
-            made = self.say(body["text"], author_id=US, referenced_tweets=references)
-            return Answer({"data": {"id": made["id"], "text": made["text"]}}, 201)
-        rows = sorted(self.tweets, key=lambda tweet: -int(tweet["id"]))
-        if path == "/2/tweets":
-            ids = request.query["ids"].split(",")
-            return self._answer([row for row in rows if row["id"] in ids])
-        if path == f"/2/users/{US}/tweets":
-            rows = [row for row in rows if row["author_id"] == US]
-        since = int(request.query.get("since_id") or 0)
-        rows = [row for row in rows if int(row["id"]) > since]
-        token = request.query.get("pagination_token") or request.query.get("next_token") or "0"
-        start = int(token)
-        return self._answer(rows[start : start + self.page], start, len(rows))
-
-    def _answer(self, rows: list[dict[str, Any]], start: int = 0, of: int = 0) -> Answer:
-        meta: dict[str, Any] = {"result_count": len(rows)}
-        if start + self.page < of:
-            meta["next_token"] = str(start + self.page)
-        answer: dict[str, Any] = {"meta": meta, "includes": {"users": USERS}}
-        return Answer(answer | ({"data": rows} if rows else {}))
 
 
 @pytest.fixture
@@ -129,6 +76,37 @@ def test_every_page_is_read_once_and_a_second_poll_adds_nothing(x: X) -> None:
     assert [post.text for post in read(channel(), batch.cursor)[0]] == ["@genericcorp one more"]
 
 
+def test_however_many_searches_there_are_each_is_read_and_the_poll_ends(x: X) -> None:
+    for number in range(7):
+        x.say(f"@genericcorp hello {number}")
+    source = channel(queries=[f"#word{number}" for number in range(8)])
+    posts, batch = read(source)
+    assert len({post.external_id for post in posts}) == 7
+    paths = {request.query.get("query", "mentions") for request in x.requests}
+    assert paths >= {"mentions", *(f"#word{number}" for number in range(8))}
+    assert batch.cursor["left"] == []
+
+
+def test_what_was_read_and_paid_for_is_kept_though_a_part_fails(x: X) -> None:
+    x.say("@genericcorp hello")
+    x.fault = lambda handler: FAULTS["a cut"](handler) if "search" in handler.path else False
+    batch = channel(queries=["#corp"]).poll({})
+    assert len(batch.posts) == 1
+    assert batch.cursor["meter"]["reads"] == 1
+    assert "cannot be reached" in str(batch.failure)
+    with pytest.raises(TryLater):
+        channel(queries=["#corp"]).poll(batch.cursor)
+
+
+def test_a_page_whose_name_is_forgotten_is_read_again(x: X) -> None:
+    for number in range(5):
+        x.say(f"@genericcorp hello {number}")
+    stale = says({"errors": [{"message": "The `pagination_token` query parameter is stale"}]}, 400)
+    x.fault = lambda handler: stale(handler) if "pagination_token" in handler.path else False
+    cursor = {"user": US, "handle": "genericcorp", "parts": {"mentions": {"token": "3"}}}
+    assert len(channel().poll(cursor).posts) >= 3
+
+
 def test_what_a_post_says(x: X) -> None:
     parent = x.say("First.")
     x.say(
@@ -140,6 +118,12 @@ def test_what_a_post_says(x: X) -> None:
     x.say("RT @ann: First…", referenced_tweets=[{"type": "retweeted", "id": parent["id"]}])
     x.say("short…", note_tweet={"text": "A long text, whole."})
     x.say("By nobody.", author_id="99")
+    x.say(
+        "AT&amp;amp;T a=1&amp;copy=2 https://t.co/b",
+        entities={"urls": [{"url": "https://t.co/b", "expanded_url": "https://e.com/?a=1&copy=2"}]},
+    )
+    x.say("No more.", withheld={"copyright": False, "country_codes": ["DE", "FR"]})
+    x.say("See this", referenced_tweets=[{"type": "quoted", "id": parent["id"]}])
     posts, batch = read(channel())
     found = {post.text: post for post in posts}
     assert set(found) == {
@@ -147,10 +131,16 @@ def test_what_a_post_says(x: X) -> None:
         "@genericcorp R&D <3 https://example.com/x",
         "A long text, whole.",
         "By nobody.",
+        "AT&amp;T a=1&copy=2 https://e.com/?a=1&copy=2",
+        "No more.",
+        "See this",
     }
     answer = found["@genericcorp R&D <3 https://example.com/x"]
     assert (answer.author, answer.parent_id, answer.thread_id) == ("ann", *[parent["id"]] * 2)
     assert found["By nobody."].author is None
+    assert found["AT&amp;T a=1&copy=2 https://e.com/?a=1&copy=2"].parent_id is None
+    assert found["No more."].context == "withheld: DE, FR"
+    assert found["See this"].context == "quoted: First."
     assert batch.meter["retweets"] == 1
 
 
@@ -168,8 +158,8 @@ def test_the_cap_stops_reading_until_the_next_month(x: X) -> None:
         x.say(f"@genericcorp {number}")
     _, batch = read(channel(monthly_reads=6))
     assert batch.meter["posts read this month"] == 6
-    assert batch.wait == datetime(2026, 12, 1, tzinfo=UTC) - NOW or batch.wait
-    assert batch.wait > timedelta(days=6)
+    assert batch.no_sooner == datetime(2026, 12, 1, tzinfo=UTC) - NOW or batch.no_sooner
+    assert batch.no_sooner > timedelta(days=6)
     asked = len(x.requests)
     assert channel(monthly_reads=6).poll(batch.cursor).posts == ()
     assert len(x.requests) == asked
@@ -276,6 +266,8 @@ def test_refresh_tells_edits_and_what_is_gone(x: X) -> None:
     assert posts[-1].external_id == gone
     last = {post.external_id: post.text for post in posts}
     assert last[first["id"]] == "New"
+    x.fault = says({})  # that tells nothing of any post
+    assert channel().refresh([first["id"]]) == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from triage.classifier.examples import Like
 from triage.playbook import shipped
 from triage.severity import decide, evidence
 
@@ -70,3 +71,29 @@ def test_words_inside_others_are_no_evidence():
 
 def test_long_hostile_text_takes_bounded_time():
     assert not evidence("no " * 200_000, shipped()).found
+
+
+CORRUPTION = {"P0": Like("Database corruption", 0.9)}
+
+
+def test_what_is_as_good_as_an_example_of_the_playbook_is_evidence():
+    found = evidence("The tables in the database are garbled", shipped(), CORRUPTION)
+    assert found.is_grave
+    assert "database corruption" in " ".join(decide(CALM, found, 0.5)[1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Are the tables in the database garbled?",
+        "The tables in the database are not garbled",
+        "The tables in the database might get garbled",
+    ],
+)
+def test_an_example_that_is_asked_denied_or_imagined_is_none(text):
+    assert not evidence(text, shipped(), CORRUPTION).found
+
+
+def test_a_faint_likeness_is_no_evidence():
+    faint = {"P0": Like("Database corruption", 0.6)}
+    assert not evidence("The tables look odd", shipped(), faint).found

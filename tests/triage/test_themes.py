@@ -189,6 +189,17 @@ def test_an_item_that_stands_alone_or_was_not_read_is_like_nothing(db, admin_cli
     assert admin_client.get("/feedback/item/999999/similar/").status_code == 404
 
 
+def test_an_item_shows_what_people_decided_of_the_like(talk, admin_client: Client):
+    assert "What people decided" not in similar(admin_client, talk[0])
+    near = said("Login fails <b>again</b>", 0, category="setup", corrected=True)
+    far = said("The board stays empty 9", 1, category="criticism", corrected=True)
+    decided = similar(admin_client, talk[0]).partition("What people decided")[2]
+    assert reverse("admin:feedback_item_change", args=[near.pk]) in decided
+    assert "<strong>setup trouble, P2</strong>" in decided
+    assert "<b>" not in decided
+    assert reverse("admin:feedback_item_change", args=[far.pk]) not in decided
+
+
 def test_what_is_like_an_item_is_for_staff_alone(talk, client: Client, django_user_model):
     address = reverse("admin:feedback_item_similar", args=[talk[0].pk])
     assert client.get(address).status_code == 302
@@ -202,5 +213,5 @@ def test_the_queries_of_similar_items_do_not_grow(
     for number in range(60):
         said(f"Login fails again, error {number}", 0)
     similar(admin_client, talk[0])
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(12):
         similar(admin_client, talk[0])

@@ -13,15 +13,20 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
-from feedback.models import Item
-from feedback.vocabulary import Category, Closed, Sentiment, Severity, Topic
-from triage import moves, playbook, replies
+from feedback.channels import account_name
+from feedback.models import VIEW_RESTRICTED, Item, Message
+from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, Topic
+from triage import kudos, moves, playbook, replies
 from triage.admin import queue
 from triage.conversation import last_reply
+from triage.mails import came_back
 from triage.models import Delivery, OutboxEntry
 from triage.playbook import Playbook
 from triage.playbook.schema import VARIABLES
-from triage.similar import similar_to
+from triage.similar import decided_like, similar_to
+from triage.tracking import telling
+from triage.tracking.matching import names_of
+from triage.tracking.models import Draft, IssueReport
 
 MESSAGES_SHOWN = 300
 HISTORY_SHOWN = 200
@@ -79,7 +84,9 @@ class ItemAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         item = get_object_or_404(
-            Item.objects.select_related("author", "source", "taken_by", "reading"),
+            Item.objects.seen_by(request.user).select_related(
+                "author", "source", "taken_by", "reading"
+            ),
             pk=_number(object_id),
         )
         context = self.admin_site.each_context(request) | _context(request, item)
@@ -91,15 +98,21 @@ class ItemAdmin(ModelAdmin):
         """The panel of items like this one; the page asks for it once it is there."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        item = get_object_or_404(Item, pk=pk)
-        context = {"item": item, "similar": similar_to(item), "back": queue.back(request)}
+        item = get_object_or_404(Item.objects.seen_by(request.user), pk=pk)
+        context = {
+            "item": item,
+            "similar": [one for one in similar_to(item) if _may_see(one.item, request)],
+            "decided": [one for one in decided_like(item) if _may_see(one, request)],
+            "back": queue.back(request),
+        }
         return TemplateResponse(request, "triage/item_similar.html", context)
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """Do what a person asked for; a conflict is told on the page."""
         if not self.has_change_permission(request) or name not in ACTS:
             raise PermissionDenied
-        item = get_object_or_404(Item.objects.select_related("source", "author"), pk=pk)
+        items = Item.objects.seen_by(request.user).select_related("source", "author")
+        item = get_object_or_404(items, pk=pk)
         if "preview" in request.POST:
             return self.change_view(request, str(pk))
         try:
@@ -113,19 +126,24 @@ class ItemAdmin(ModelAdmin):
         page = reverse("admin:feedback_item_change", args=[pk]) + queue.back(request)
         if name == "reply" and (reply := last_reply(item)):
             page += f"#message-{reply.pk}"  # whose buttons are what comes next
+        elif name == "cancel":  # what was taken back can be written anew
+            taken = _number(request.POST.get("entry", ""))
+            page += f"{'&' if '?' in page else '?'}taken={taken}#composer"
         return HttpResponseRedirect(page)
+
+
+def _may_see(item: Item, request: HttpRequest) -> bool:
+    return not item.restricted_at or request.user.has_perm(VIEW_RESTRICTED)
 
 
 def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
     rules = playbook.current()
-    conversation = list(
-        item.messages.select_related("author", "posted_by", "delivery").defer("raw")[
-            :MESSAGES_SHOWN
-        ]
-    )
+    conversation = _conversation(item)
     clocks = list(item.clocks.all())
     latest = last_reply(item)
     preview = _text(request) if "preview" in request.POST else ""
+    offered = telling.offered(item)
+    tracking = IssueReport.objects.filter(item=item).select_related("tracked").first()
     back = queue.back(request)
     before, after = queue.neighbours(request, item)
     return {
@@ -146,13 +164,18 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         "next_url": _page(after, back),
         "template": (request.POST or request.GET).get("template", ""),
         "templates": _templates(item, rules),
-        "draft": _draft(request, item, rules),
+        "draft": _draft(request, item, rules, offered),
+        "offered": offered,
+        "tracking": tracking,
+        "candidates": names_of(tracking.candidates) if tracking else [],
         "preview": preview,
         "token": request.POST.get("token") or uuid4().hex,
         # A preview has shown nothing new; a refused reply has: the person now sees the newest.
         "seen": request.POST.get("seen") if preview else (latest.pk if latest else 0),
         "by_hand": replies.is_by_hand(item),
         "reply_url": replies.reply_url(item),
+        "sends_as": account_name(item.source.channel, item.source.account),
+        "kudos": kudos.kudos(item) if item.sentiment == Sentiment.POSITIVE else [],
         "corrections": [
             _correction("category", "", Category.choices, item.category),
             _correction("severity", "p", [("", "—"), *Severity.choices], item.severity),
@@ -161,6 +184,18 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         ],
         "closings": Closed.choices,
     }
+
+
+def _conversation(item: Item) -> list[Message]:
+    """The messages; those of mails with what came along, and with what came back."""
+    rows = item.messages.select_related("author", "posted_by", "delivery")
+    if item.channel != Channel.EMAIL:
+        return list(rows.defer("raw")[:MESSAGES_SHOWN])
+    found = list(rows[:MESSAGES_SHOWN])
+    back = came_back(found)
+    for message in found:
+        message.came_back = back.get(message.external_id or "", [])  # type: ignore[attr-defined]
+    return found
 
 
 def _correction(
@@ -193,11 +228,17 @@ def _templates(item: Item, rules: Playbook) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: not row["suits"])
 
 
-def _draft(request: HttpRequest, item: Item, rules: Playbook) -> str:
+def _draft(request: HttpRequest, item: Item, rules: Playbook, offered: Draft | None) -> str:
     if request.method == "POST":
         return _text(request)
+    if taken := item.outbox.filter(
+        pk=_number(request.GET.get("taken", "")), state=Delivery.CANCELLED
+    ).first():
+        return str(taken.payload.get("text", ""))
     template = rules.templates.get(request.GET.get("template", ""))
-    return replies.fill(template.text, item, rules).strip() if template else ""
+    if template is None:
+        return offered.text if offered else ""
+    return replies.fill(template.text, item, rules).strip()
 
 
 def _take(item: Item, request: HttpRequest) -> str:
@@ -260,6 +301,7 @@ def _reply(item: Item, request: HttpRequest) -> str:
         seen=_number(request.POST.get("seen", "")),
         template=request.POST.get("template", "")[:60],
     )
+    telling.was_sent(item, _number(request.POST.get("offered", "")), entry.pk)
     if entry.state == Delivery.BY_HAND:
         return "Ready to be posted by hand: copy it, post it, then say so below."
     return "Sent to the outbox."
@@ -282,6 +324,16 @@ def _number(text: str) -> int:
 def _posted(item: Item, request: HttpRequest) -> str:
     replies.mark_posted(_entry(item, request), request.user)  # type: ignore[arg-type]
     return "Marked as posted; the next poll will meet it in the thread."
+
+
+def _like(item: Item, request: HttpRequest) -> str:
+    kudos.like(item, request.user)  # type: ignore[arg-type]
+    return "It is liked in our name within moments."
+
+
+def _share(item: Item, request: HttpRequest) -> str:
+    kudos.share(item, request.user)  # type: ignore[arg-type]
+    return "Shared with the team."
 
 
 def _cancel(item: Item, request: HttpRequest) -> str:
@@ -313,6 +365,8 @@ ACTS: dict[str, Callable[[Item, HttpRequest], str]] = {
     "reply": _reply,
     "posted": _posted,
     "cancel": _cancel,
+    "like": _like,
+    "share": _share,
     "again": _again,
     "settle": _settle,
 }

@@ -79,7 +79,7 @@ def page(request: HttpRequest) -> Page:
     asked = request.GET
     tab = asked.get("tab", "all")
     tab = tab if tab in TABS else "all"
-    items = _filtered(TABS[tab][1](Item.objects.all(), request), asked)
+    items = _filtered(TABS[tab][1](Item.objects.seen_by(request.user), request), asked)
     order = _order(tab)
     rows = list(
         _after(items, order, asked.get("after", ""))
@@ -121,7 +121,9 @@ def neighbours(request: HttpRequest, item: Item) -> tuple[int | None, int | None
     asked = request.GET
     tab = asked.get("tab", "all")
     tab = tab if tab in TABS else "all"
-    items = _filtered(TABS[tab][1](Item.objects.all(), request), asked).exclude(pk=item.pk)
+    items = _filtered(TABS[tab][1](Item.objects.seen_by(request.user), request), asked).exclude(
+        pk=item.pk
+    )
     order = _order(tab)
     place = _place(item, order)
     ahead = items.filter(Q((f"{order}__lte", place)) & ~Q((order, place), id__gt=item.pk))
@@ -201,7 +203,7 @@ def _tab(key: str, active: str, request: HttpRequest) -> Tab:
     bare = HttpRequest()
     bare.GET, bare.user = QueryDict(), request.user
     bare._roles = roles_of(request)  # type: ignore[attr-defined]  # noqa: SLF001
-    count = narrow(Item.objects.all(), bare).order_by()[:COUNTED].count()
+    count = narrow(Item.objects.seen_by(request.user), bare).order_by()[:COUNTED].count()
     shown = f"{COUNTED - 1}+" if count == COUNTED else str(count)
     return Tab(key, title, shown, key == active, f"?tab={key}")
 

@@ -13,7 +13,6 @@ from triage.classifier.rows import text_of
 from triage.duplicates.index import Index
 from triage.duplicates.traits import report_of
 from triage.playbook import Playbook
-from triage.severity import decide, evidence
 
 CHUNK = 1_000  # texts that are read before progress is told
 
@@ -35,8 +34,6 @@ class Scored:
     reading: Reading
     category: str
     confidence: float
-    severity: str
-    severity_confidence: float
 
 
 def evaluate(
@@ -67,26 +64,12 @@ def score(
         chunk = rows[start : start + CHUNK]
         readings = reader.read([text_of(dict(row)) for row in chunk], playbook)
         scored += [
-            _scored(row, reading, reader, playbook, options)
+            Scored(row, reading, *_choice(reading, options))
             for row, reading in zip(chunk, readings, strict=True)
         ]
         if progress:
             progress(len(scored), len(rows))
     return scored
-
-
-def _scored(
-    row: Mapping[str, Any], reading: Reading, reader: Reader, playbook: Playbook, options: Options
-) -> Scored:
-    category, confidence = _choice(reading, options)
-    text = text_of(dict(row))
-    words = f"{text.title}\n{text.text}"
-    grade, _ = decide(
-        reading.scores["severity"], evidence(words, playbook), reader.card["p0_threshold"]
-    )
-    return Scored(
-        row, reading, category, confidence, grade, max(reading.scores["severity"].values())
-    )
 
 
 def _choice(reading: Reading, options: Options) -> tuple[str, float]:
@@ -130,8 +113,8 @@ def figures(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
     if graded:
         found["severity"] = scoring.severity(
             [str(one.row["severity"]) for one in graded],
-            [one.severity for one in graded],
-            [one.severity_confidence for one in graded],
+            [one.reading.grade for one in graded],
+            [max(one.reading.scores["severity"].values()) for one in graded],
             [one.row.get("severity") == "P0" for one in scored],
             [one.reading.severity == "P0" for one in scored],
         )

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from django.conf import settings
 from feedback import language
 from triage import severity, subjects
 from triage.classifier.carried import Said
+from triage.classifier.examples import Examples, Like, Phrases, phrases_of
 from triage.classifier.labels import CATEGORIES, HEADS, SENTIMENTS, SEVERITIES, TOPICS
 from triage.classifier.texts import Text, Tokens, encode, own_words
 
@@ -48,14 +49,15 @@ class Reading:
     """What the classifier made of one text.
 
     `confidence` is the calibrated probability of `category`, 0 to 1; `severity` is None unless
-    the category is bug; `evidence` has the text's own phrases that speak for a severity;
-    `embedding` has 384 numbers and unit length.
+    the category is bug, `grade` is what it would be then; `evidence` has the phrases that speak
+    for a severity;    `embedding` has 384 numbers and unit length.
     """
 
     category: str
     also: tuple[str, ...]
     sentiment: str
     severity: str | None
+    grade: str
     topic: str
     language: str
     confidence: float
@@ -101,6 +103,7 @@ class Reader:
         self.version: str = self.card["version"] + (f" with {own.name}"[:40] if own else "")
         self._tokenizer = tokenizer_of(folder / "tokenizer.json")
         self._session = _session(folder / "model.onnx")
+        self._examples = lru_cache(maxsize=4)(self._embedded)
 
     def read(
         self,
@@ -120,17 +123,28 @@ class Reader:
         if adjustment and texts:
             for head in HEADS:
                 outputs[head] = adjustment.apply(head, outputs[head], outputs["embedding"])
+        likest = self._likest(outputs, playbook) if playbook and texts else [{}] * len(texts)
         name = self.version + (adjustment.name if adjustment else "")
         return [
             self._reading(
                 text,
                 {name: rows[position] for name, rows in outputs.items()},
                 Said(encoded[position], tokens[position]),
+                likest[position],
                 playbook,
                 name,
             )
             for position, text in enumerate(texts)
         ]
+
+    def _likest(
+        self, outputs: dict[str, Any], playbook: "Playbook"
+    ) -> Sequence[Mapping[str, Like]]:
+        return self._examples(phrases_of(playbook)).likest(outputs["embedding"])
+
+    def _embedded(self, phrases: Phrases) -> Examples:
+        texts = [Text(text=phrase) for _, phrase in phrases]
+        return Examples(phrases, self.outputs(texts)["embedding"])
 
     def outputs(self, texts: Sequence[Text]) -> "dict[str, np.ndarray[Any, Any]]":
         """Probabilities by head (rows as `texts`), and embeddings."""
@@ -174,20 +188,20 @@ class Reader:
         text: Text,
         row: dict[str, Any],
         said: Said,
+        likest: Mapping[str, Like],
         playbook: "Playbook | None",
         model: str,
     ) -> Reading:
         words = own_words(f"{text.title}\n{text.text}")
         by_category = _named(CATEGORIES, row["category"])
         by_severity = _named(SEVERITIES, row["severity"])
-        evidence = severity.evidence(words, playbook)
+        evidence = severity.evidence(words, playbook, likest)
         category = _best(by_category)
         if evidence.is_grave and by_category["bug"] >= self.card["grave_bug"]:
             category = "bug"
-        grade, reasons = None, list[str]()
-        if category == "bug":
-            grade, reasons = severity.decide(by_severity, evidence, self.card["p0_threshold"])
-        topic, topic_reason = subjects.steer(words, _named(TOPICS, row["topic"]), playbook)
+        grade, reasons = severity.decide(by_severity, evidence, self.card["p0_threshold"])
+        is_bug = category == "bug"
+        topic, topic_reason = subjects.steer(words, _named(TOPICS, row["topic"]), playbook, likest)
         tongue = language.detect(words)
         confidence = round(by_category[category], 3)
         also = _also(row["also"], category)
@@ -196,7 +210,8 @@ class Reader:
             category=category,
             also=also,
             sentiment=_best(_named(SENTIMENTS, row["sentiment"])),
-            severity=grade,
+            severity=grade if is_bug else None,
+            grade=grade,
             topic=topic,
             language=tongue,
             confidence=confidence if has_words else min(confidence, 0.2),
@@ -204,7 +219,7 @@ class Reader:
             why=(
                 _category_reason(by_category),
                 *said.reasons(category, also),
-                *reasons,
+                *(reasons if is_bug else ()),
                 *topic_reason,
             ),
             evidence=tuple(phrase for _, phrase in evidence.found),

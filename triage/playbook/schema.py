@@ -24,6 +24,7 @@ Place = tuple[str | int, ...]
 VARIABLES = frozenset({"name", "eta", "tracking", "version", "workaround", "discussions"})
 _VARIABLE = re.compile(r"\{(\w*)\}")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 
 
@@ -136,14 +137,38 @@ class Template(Rule):
 
 
 class Tracking(Rule):
-    """Where bugs and wishes are tracked, and which are filed by themselves."""
+    """Where bugs and wishes are tracked, and which are filed by themselves.
+
+    `security`: where what looks like a security matter goes, into `private_repository` or a draft
+    advisory of `repository`, or nowhere until a person says so. `sure` is the score from which a
+    report joins a tracked issue by itself, `unsure` the one from which a person is asked.
+    """
 
     repository: str = ""
     private_repository: str = ""
     file_severities: list[Severity] = []
     discussions_url: str = ""
     status_url: str = ""
-    request_label: str = ""
+    request_label: str = ""  # feature requests are filed with it; empty: they are not filed
+    request_category: str = "Ideas"  # of the repository's discussions, else the first
+    security: Literal["repository", "advisory", "ask"] = "repository"
+    sure: Share = 0.05
+    unsure: Share = 0.008
+
+    @field_validator("repository", "private_repository")
+    @classmethod
+    def _repository_is_a_name(cls, name: str) -> str:
+        if name and not _REPOSITORY.fullmatch(name):
+            raise ValueError(f'"{name}" is not a repository. Write "owner/name"')
+        return name
+
+    @model_validator(mode="after")
+    def _private_is_apart(self) -> "Tracking":
+        if self.repository and self.private_repository.casefold() == self.repository.casefold():
+            raise ValueError("private_repository is the public one. Name another, or none")
+        if self.unsure > self.sure:
+            raise ValueError("unsure is above sure. Make it smaller")
+        return self
 
 
 class ClockRule(Rule):

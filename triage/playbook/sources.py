@@ -3,12 +3,20 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from feedback import query
 from triage.playbook.durations import duration
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -54,6 +62,7 @@ class TwitterSource(_Source):
     channel: Literal["twitter"]
     handle: str = ""
     queries: list[Word] = []
+    long_posts: bool = False  # our account may write more than 280 characters
     monthly_reads: Annotated[int, Field(gt=0)] = 10_000  # posts that X may bill
 
     def ours(self) -> list[str]:
@@ -69,13 +78,50 @@ class RedditSource(_Source):
 
 
 class EmailSource(_Source):
+    """A mailbox, or several of one login.
+
+    `address` is what our replies come from, the user if that is one; `sent` the folder of sent
+    mail, found by itself; `lists` the List-Ids of groups of our own, whose mail is people's.
+    With any `oauth_*` the login is XOAUTH2.
+    """
+
     channel: Literal["email"]
     host: Word
     port: Annotated[int, Field(gt=0, lt=65_536)] = 993
     tls: bool = True
     user: Word
-    password_env: Word
-    mailbox: Word = "INBOX"
+    password_env: Word = ""
+    mailbox: Word | Annotated[list[Word], Field(min_length=1, max_length=20)] = "INBOX"
+    address: str = ""
+    from_name: str = ""
+    read_sent: bool = True
+    sent: str = ""
+    copy_to_us: bool = True
+    mark_address: bool = False
+    lists: list[Word] = []
+    oauth_token_url: str = ""
+    oauth_client_id: str = ""
+    oauth_client_secret_env: str = ""
+    oauth_refresh_token_env: str = ""
+    oauth_scope: str = ""
+    oauth_token_env: str = ""
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> "EmailSource":
+        if not self.tls and self.host not in LOOPBACK:
+            raise ValueError("tls = false is for a server on this machine alone")
+        if not (self.password_env or self.oauth_token_env or self.oauth_token_url):
+            raise ValueError('name the password\'s setting: password_env = "SUPPORT_PASSWORD"')
+        if self.oauth_token_url and not self.oauth_token_url.startswith(
+            ("https://", "http://127.")
+        ):
+            raise ValueError("oauth_token_url begins with https://")
+        if "@" not in (self.address or self.user):
+            raise ValueError('the user is no address: write address = "support@…" too')
+        return self
+
+    def ours(self) -> list[str]:
+        return [self.address or self.user]
 
 
 class GitHubSource(_Source):

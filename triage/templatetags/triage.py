@@ -7,7 +7,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from feedback.models import HistoryEntry, Message
+from triage.mails import Shown, shown
 from triage.models import ClockKind
+from triage.tracking.models import TrackedEvent
 from triage.troubles import present
 
 register = template.Library()
@@ -20,6 +22,8 @@ EVENTS = {
     "answered": "Our reply is in the thread",
     "deleted_at_source": "The author deleted it",
     "author_wrote": "The author wrote again",
+    "bounced": "Our reply did not arrive",
+    "not_automatic": "A person wrote it, so it is an item",
     "taken": "Took it",
     "assigned": "Assigned",
     "note_added": "Left a note",
@@ -34,6 +38,17 @@ EVENTS = {
     "reply_sent_again": "Had the reply sent again",
     "reply_arrived": "Found the reply in its place",
     "reply_cancelled": "Took the reply back",
+    "liked": "Liked it",
+    "shared": "Shared it with the team",
+    "tracked": "Tracked",
+    "untracked": "Not tracked any more",
+    "tracked_fixed": "Its issue was closed as fixed",
+    "tracked_not_planned": "Its issue was closed and not fixed",
+    "tracked_reopened": "Its issue was reopened",
+    "tracked_gone": "Its issue is gone from GitHub",
+    "no_security_matter": "Said that it is no security matter",
+    "may_be_quoted": "Allowed to quote it in public",
+    "drafted": "An answer was drafted",
     "clock_warning": "Clock is running out",
     "clock_breached": "Clock ran out",
 }
@@ -82,6 +97,12 @@ def who(message: Message) -> str:
 
 
 @register.filter
+def mail(message: Message) -> Shown | None:
+    """What a mail brings beside its words."""
+    return shown(message.raw) if isinstance(message.raw, dict) and message.raw else None
+
+
+@register.filter
 def words(value: str) -> str:
     """A key as a reader sees it."""
     return value.replace("_", " ")
@@ -120,3 +141,44 @@ def detail(entry: HistoryEntry) -> str:
 def percent(share: float | None) -> str:
     """A share as a whole percentage."""
     return "" if share is None else f"{share:.0%}"
+
+
+TRACKED_EVENTS = {
+    "begun": "First reported",
+    "filed": "Filed",
+    "joined": "A report joined",
+    "left": "A report left",
+    "closed": "Closed",
+    "reopened": "Opened again",
+    "renamed": "Renamed",
+    "severity": "Severity changed",
+    "mark_gone": "Our mark was edited away",
+    "answered": "Answered for the public",
+    "merged": "Merged into another",
+    "took_in": "Took another in",
+    "gone": "Gone",
+}
+
+
+@register.filter
+def tracked_event(entry: TrackedEvent) -> str:
+    """What a line of a tracked issue's history says happened."""
+    return TRACKED_EVENTS.get(entry.event, words(entry.event).capitalize())
+
+
+@register.filter
+def tracked_detail(entry: TrackedEvent) -> str:
+    """The particulars of such a line, in a few words."""
+    facts = entry.detail if isinstance(entry.detail, dict) else {}
+    match entry.event:
+        case "severity" | "renamed":
+            return f"{facts.get('was') or '—'} → {facts.get('now') or '—'}"
+        case "joined" | "left":
+            return f"item {facts.get('item')}"
+        case "closed":
+            return words(str(facts.get("reason") or ""))
+        case "merged" | "took_in":
+            return str(facts.get("name") or "")
+        case "answered":
+            return str(facts.get("login") or "")
+    return ""

@@ -52,6 +52,12 @@ UNFOLD: dict[str, Any] = {
             {
                 "items": [
                     _link("Queue", "inbox", "admin:feedback_item_changelist", "feedback.view_item"),
+                    _link(
+                        "Tracked issues",
+                        "bug_report",
+                        "admin:triage_trackedissue_changelist",
+                        "feedback.view_item",
+                    ),
                     _link("Report", "monitoring", "report", "feedback.view_item"),
                     _link(
                         "Sources",
@@ -70,6 +76,12 @@ UNFOLD: dict[str, Any] = {
                         "report",
                         "admin:feedback_rejectedpost_changelist",
                         "feedback.view_rejectedpost",
+                    ),
+                    _link(
+                        "Automatic mail",
+                        "smart_toy",
+                        "admin:feedback_automaticmail_changelist",
+                        "feedback.view_automaticmail",
                     ),
                     _link(
                         "Outbox",

@@ -43,7 +43,7 @@ def _chunk(after: int) -> QuerySet[Item]:
     return (
         Item.objects.filter(pk__gt=after)
         .order_by("pk")
-        .select_related("source", "author")
+        .select_related("source", "author", "tracking__tracked")
         .prefetch_related(
             Prefetch("messages", messages, to_attr="said"),
             Prefetch("clocks", promises, to_attr="promises"),
@@ -70,10 +70,16 @@ def _row(item: Item) -> dict[str, Any]:
         "topic": item.topic or None,
         "state": item.state,
         "responder": item.responder or None,
-        "tracked_issue": None,
+        "tracked_issue": _tracked(item),
         "messages": [_message(message) for message in said],
         "clocks": [_clock(clock) for clock in item.promises],  # type: ignore[attr-defined]
     }
+
+
+def _tracked(item: Item) -> str | None:
+    """Where the issue or discussion is that the item reports."""
+    report = getattr(item, "tracking", None)
+    return (report.tracked.url or None) if report and report.tracked else None
 
 
 def _message(message: Message) -> dict[str, Any]:

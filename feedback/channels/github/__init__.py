@@ -1,6 +1,7 @@
 """GitHub: issues, discussions and their comments, read by polls and webhooks, answered there."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -20,19 +21,27 @@ from feedback.channels.base import (
     Unknown,
     Unsure,
 )
-from feedback.channels.github.api import Api, Gone, data_of, failure, message, was_sent
+from feedback.channels.github.api import Api, Gone, Moved, data_of, failure, message, was_sent
+from feedback.channels.github.discussions import Discussions, present
 from feedback.channels.github.posts import comment_post, gone, issue_post, marker
 from feedback.channels.github.reading import Reading, Repository, begin_of
+from feedback.channels.rounds import Round
 from feedback.http import Answer, HTTPFailure
 
 LOOKED_UP = 50  # posts of one refresh
 LOOK_BACK = timedelta(minutes=5)  # clocks may differ
+ASKED_AGAIN_SECONDS = 86_400
 
 REPLY = """
 mutation Reply($discussion: ID!, $body: String!, $parent: ID) {
   addDiscussionComment(input: {discussionId: $discussion, body: $body, replyToId: $parent}) {
     comment { id url }
   }
+}
+"""
+THUMB = """
+mutation Thumb($subject: ID!) {
+  addReaction(input: {subjectId: $subject, content: THUMBS_UP}) { reaction { content } }
 }
 """
 LATEST = """
@@ -50,6 +59,7 @@ class GitHub:
     """One source: `repositories` as owner/name, `issues`, `discussions`, `backfill`."""
 
     can_reply: ClassVar[bool] = True
+    like_word: ClassVar[str] = "Thumbs up"
 
     def __init__(self, config: Mapping[str, Any], *, team: frozenset[str] = frozenset()) -> None:
         del team  # what our own team writes is read like all else; intake tells it apart
@@ -62,33 +72,55 @@ class GitHub:
             raise SourceStopped('GitHub: name repositories as "owner/name".')
 
     def poll(self, cursor: Mapping[str, Any]) -> Batch:
-        """Read what changed in every repository."""
+        """Read what changed in every repository, a few pages a poll."""
         kept = cursor.get("repositories")
         states = {k: dict(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {}
-        reading = Reading(self._begin)
+        reading, parts = Reading(self._begin), Round(cursor, self._parts())
+        account = cursor.get("account")
+        account = account if isinstance(account, Mapping) else {}
         with Api() as api:
-            for name in self._repositories:
-                try:
-                    repository = Repository(api, name, states.setdefault(name, {}))
-                    if self._issues:
-                        repository.issues(reading)
-                        repository.comments(reading)
-                    if self._discussions:
-                        repository.discussions(reading)
-                except Gone as error:
-                    raise SourceStopped(str(error)) from error
-                except HTTPFailure as error:
-                    raise TryLater(f"GitHub: {error}") from error
-                except (KeyError, TypeError, ValueError, AttributeError) as error:
-                    raise TryLater(f"GitHub's answer cannot be read: {error}.") from error
+            parts.run(lambda part: self._read(api, reading, part, states), lambda: reading.is_full)
+            if not parts.failures:
+                account = self._account(api, account)
             limits = dict(api.limits)
+        parts.tell_failure(has_news=bool(reading.posts or reading.unreadable))
         return Batch(
             posts=tuple(reading.posts.values()),
             unreadable=tuple(reading.unreadable),
-            cursor={"repositories": states},
-            more=reading.more,
+            cursor={"repositories": states, "left": parts.left, "account": account},
+            more=parts.more,
+            failure=parts.failure,
+            account=str(account.get("login") or ""),
             meter=limits,
         )
+
+    def _parts(self) -> list[str]:
+        kinds = [*(["issues", "comments"] if self._issues else [])]
+        kinds += ["discussions"] if self._discussions else []
+        return [f"{kind} {name}" for name in self._repositories for kind in kinds]
+
+    def _read(self, api: Api, reading: Reading, part: str, states: dict[str, Any]) -> bool:
+        kind, _, name = part.partition(" ")
+        state = states.setdefault(name, {})
+        try:
+            if kind == "discussions":
+                return Discussions(api, name, state).read(reading)
+            repository = Repository(api, name, state)
+            return (repository.issues if kind == "issues" else repository.comments)(reading)
+        except Gone as error:
+            raise SourceStopped(str(error)) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise TryLater(f"GitHub's answer cannot be read: {error}.") from error
+
+    def _account(self, api: Api, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """Who we are there, asked once a day."""
+        now = int(time.time())
+        if now - int(kept.get("at") or 0) < ASKED_AGAIN_SECONDS:
+            return dict(kept)
+        try:
+            return {"login": api.login(self._repositories[0]), "at": now}
+        except (TryLater, SourceStopped):
+            return dict(kept)
 
     def parse(self, raw: Any) -> Post:
         """Make a post of an issue or a comment as REST tells it. Raises ValueError."""
@@ -100,16 +132,26 @@ class GitHub:
         return issue_post(raw, name, 0)
 
     def refresh(self, external_ids: Sequence[str]) -> list[Post]:
-        """What became of issues and their comments; discussions follow with their next change."""
-        asked = [id_ for id_ in external_ids if id_.startswith("R") and "#" in id_][:LOOKED_UP]
-        with Api() as api:
-            found = [_present(api, id_, self._repositories[0]) for id_ in asked]
-        return [post for post in found if post]
+        """What became of issues, discussions and comments; one transferred is gone from here."""
+        asked = external_ids[:LOOKED_UP]
+        by_rest = [id_ for id_ in asked if id_.startswith("R") and "#" in id_]
+        by_node = [id_ for id_ in asked if id_ not in by_rest]
+        name = self._repositories[0]
+        try:
+            with Api() as api:
+                visible = {_repository(id_) for id_ in by_rest}
+                for repository in visible:  # else all of it would seem deleted
+                    api.get(f"/repositories/{repository}", repository=name)
+                found = [_present(api, id_, name) for id_ in by_rest]
+                return [post for post in found if post] + present(api, by_node, name)
+        except Gone as error:
+            raise SourceStopped(str(error)) from error
 
     def check(self) -> Health:
         """Ask for every repository, and whether it has what is to be read."""
         try:
             with Api() as api:
+                login = api.login(self._repositories[0])
                 for name in self._repositories:
                     told = api.get(f"/repos/{name}", repository=name)
                     if self._issues and not told.value.get("has_issues"):
@@ -122,7 +164,8 @@ class GitHub:
             return Health(ok=False, message=str(error))
         except AttributeError:
             return Health(ok=False, message="GitHub's answer cannot be read.")
-        return Health(ok=True, message=f"Answers. Repositories: {len(self._repositories)}.")
+        count = len(self._repositories)
+        return Health(ok=True, message=f"Answers. Repositories: {count}. Writes as {login}.")
 
     def reply(self, reply: Reply) -> Sent | Later | Refused | Unsure:
         """Comment once, with a mark by which the comment is found again."""
@@ -144,6 +187,20 @@ class GitHub:
         except (KeyError, TypeError, ValueError):
             return Refused("It is not known which issue this answers.")
         return _outcome(answer, reply)
+
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Put a thumb up at a post."""
+        repository, node = str(raw.get("repository") or ""), str(raw.get("node_id") or "")
+        if not node:
+            return Refused("It is not known which post this is.")
+        try:
+            with Api() as api:
+                api.graphql(THUMB, repository, subject=node)
+        except TryLater as error:
+            return Later(str(error), error.wait)
+        except (SourceStopped, Gone) as error:
+            return Refused(f"GitHub refuses it: {error}")
+        return Sent(post_id)
 
     def find(self, reply: Reply) -> Sent | Absent | Unknown:
         """Look for the mark among the newest comments."""
@@ -172,10 +229,14 @@ def _present(api: Api, id_: str, name: str) -> Post | None:
         if comment:
             return comment_post(row, name, int(repository), "")
         return issue_post(row, name, int(repository))
-    except Gone:
+    except (Gone, Moved):
         return gone(id_, thread)
     except (ValueError, AttributeError):
         return None
+
+
+def _repository(id_: str) -> str:
+    return id_[1:].partition("#")[0]
 
 
 def _say(api: Api, repository: str, reply: Reply, body: str) -> Answer:
@@ -209,9 +270,23 @@ def _outcome(answer: Answer, reply: Reply) -> Sent | Later | Refused | Unsure:
     failed = failure(answer, "this comment")
     if isinstance(failed, TryLater) and answer.status in (403, 429):
         return Later(str(failed), failed.wait)
-    said = message(answer)
-    hint = {404: "The issue is gone, or out of our sight.", 410: "The issue was deleted."}
-    return Refused(hint.get(answer.status) or f"GitHub refuses it: {said or failed}")
+    return Refused(_advice(answer) or f"GitHub refuses it: {message(answer) or failed}")
+
+
+def _advice(answer: Answer) -> str:
+    """What a refusal means for a person, where that is known."""
+    said = message(answer).casefold()
+    if "lock" in said:
+        return "The conversation is locked. Unlock it on GitHub, or take the reply back."
+    if answer.status == 404:
+        return "The issue is gone, or out of our sight. Take the reply back."
+    if answer.status == 410:
+        return "The issue was deleted. Take the reply back."
+    if answer.status == 422 and "long" in said:
+        return "GitHub takes 65,536 characters. Shorten it."
+    if "block" in said:
+        return "Its author has blocked us. Take the reply back."
+    return ""
 
 
 def _newest(api: Api, repository: str, reply: Reply) -> list[Mapping[str, Any]]:

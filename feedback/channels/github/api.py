@@ -24,6 +24,10 @@ class Gone(Exception):
     """GitHub has no such thing, or does not show it to us."""
 
 
+class Moved(SourceStopped):
+    """It stands at another address now: renamed, or transferred to another repository."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """An answer: its value (None with status 304), and its headers."""
@@ -43,6 +47,7 @@ class Api:
         self._http = client(4)
         self._base = settings.GITHUB_API_URL.rstrip("/")
         self.limits: dict[str, str | int] = {}
+        self._used_up: dict[str, datetime] = {}  # by resource: until when nothing is left
         self._app_tokens: dict[str, tuple[str, float]] = {}
 
     def __enter__(self) -> Self:
@@ -54,42 +59,75 @@ class Api:
     def get(self, path: str, *, etag: str = "", repository: str = "", **params: Any) -> Told:
         """Raises Gone, TryLater, SourceStopped."""
         headers = {"if-none-match": etag} if etag else {}
-        answer = self._ask("GET", path, repository, params=params, extra=headers)
+        answer = self._ask("GET", path, repository, params=dict(params), extra=headers)
         if answer.status == 304:
             return Told(None, answer.headers, 304)
         if answer.status >= 300:
             raise failure(answer, path)
         return Told(_json(answer), answer.headers)
 
+    def read(self, path: str, repository: str, **params: Any) -> Answer:
+        """The answer to a GET, whatever its status. Raises TryLater."""
+        return self._ask("GET", path, repository, params=params, extra={})
+
     def graphql(self, query: str, repository: str, **variables: Any) -> Mapping[str, Any]:
         """The data of a query. Raises Gone, TryLater, SourceStopped."""
-        answer = self.write("POST", self.graphql_path, repository, query=query, variables=variables)
+        return data_of(self._query(query, repository, variables))
+
+    def nodes(self, query: str, repository: str, ids: list[str]) -> list[Mapping[str, Any] | None]:
+        """What nodes are, None for one that is gone. Raises TryLater, SourceStopped."""
+        value = self._query(query, repository, {"ids": ids})
+        errors = value.get("errors") if isinstance(value, Mapping) else None
+        kinds = {one.get("type") for one in errors or [] if isinstance(one, Mapping)}
+        if kinds != {"NOT_FOUND"}:
+            data_of(value)
+        data = value.get("data")
+        found = data.get("nodes") if isinstance(data, Mapping) else None
+        if not isinstance(found, list) or len(found) != len(ids):
+            raise TryLater("GitHub's GraphQL answers with no nodes.")
+        return [node if isinstance(node, Mapping) else None for node in found]
+
+    def _query(self, query: str, repository: str, variables: Mapping[str, Any]) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        answer = self._ask("POST", self.graphql_path, repository, content=body)
         if answer.status >= 300:
             raise failure(answer, "GraphQL")
-        return data_of(_json(answer))
+        return _json(answer)
+
+    def login(self, repository: str) -> str:
+        """The name under which we write. Raises TryLater, SourceStopped."""
+        try:
+            if credential("GITHUB_TOKEN"):
+                told = self.get("/user", repository=repository).value
+                return str(told.get("login") or "") if isinstance(told, Mapping) else ""
+            told = self._as_app("/app")
+            slug = told.get("slug") if isinstance(told, Mapping) else None
+        except Gone:
+            return ""  # a token that is nobody's
+        return f"{slug}[bot]" if slug else ""
 
     @property
     def graphql_path(self) -> str:
         """Where GraphQL is: beside `/api/v3` of an Enterprise server, else below the origin."""
         return "/../graphql" if urlsplit(self._base).path.endswith("/v3") else "/graphql"
 
-    def write(self, method: str, path: str, repository: str, **body: Any) -> Answer:
+    def write(self, method: str, path: str, repository: str, /, **body: Any) -> Answer:
         """Send once, whatever comes of it. Raises HTTPFailure, SourceStopped, TryLater."""
         content = json.dumps(body).encode()
         return self._send(method, path, repository, content=content)
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        repository: str,
-        params: Mapping[str, Any],
-        extra: Mapping[str, str],
-    ) -> Answer:
+    def _ask(self, method: str, path: str, repository: str, **options: Any) -> Answer:
+        """Send a read. Raises TryLater, SourceStopped."""
+        resource = "graphql" if path == self.graphql_path else "core"
+        if (left := self._used_up.get(resource)) and left > datetime.now(UTC):
+            raise TryLater("GitHub's limit is reached.", left - datetime.now(UTC))
         try:
-            return self._send(method, path, repository, params=dict(params), extra=extra)
+            answer = self._send(method, path, repository, **options)
         except HTTPFailure as error:
             raise TryLater(f"GitHub: {error}") from error
+        if answer.status < 400 and answer.headers.get("x-ratelimit-remaining") == "0":
+            self._used_up[resource] = datetime.now(UTC) + limit_wait(answer)
+        return answer
 
     def _send(
         self, method: str, path: str, repository: str, extra: Mapping[str, str] | None = None,
@@ -120,22 +158,25 @@ class Api:
 
     def _app_token(self, repository: str) -> tuple[str, float]:
         """A token of the app's installation in a repository, and when it ends."""
-        headers = {"authorization": f"Bearer {_app_jwt()}", "accept": "application/vnd.github+json"}
         try:
-            path = f"{self._base}/repos/{repository}/installation"
-            found = fetch(self._http, "GET", path, headers=headers)
-            if found.status >= 300:
-                raise SourceStopped(f"The GitHub app is not installed in {repository}.")
-            path = f"{self._base}/app/installations/{_json(found)['id']}/access_tokens"
-            made = fetch(self._http, "POST", path, headers=headers)
-            if made.status >= 300:
-                raise failure(made, "the app's token")
-            value = _json(made)
+            found = self._as_app(f"/repos/{repository}/installation")
+            value = self._as_app(f"/app/installations/{found['id']}/access_tokens", "POST")
             return str(value["token"]), datetime.fromisoformat(value["expires_at"]).timestamp()
-        except HTTPFailure as error:
-            raise TryLater(f"GitHub: {error}") from error
+        except Gone as error:
+            raise SourceStopped(f"The GitHub app is not installed in {repository}.") from error
         except (KeyError, TypeError, ValueError) as error:
             raise TryLater("GitHub's answer to the app cannot be read.") from error
+
+    def _as_app(self, path: str, method: str = "GET") -> Any:
+        """What GitHub tells the app itself. Raises Gone, TryLater, SourceStopped."""
+        headers = {"authorization": f"Bearer {_app_jwt()}", "accept": "application/vnd.github+json"}
+        try:
+            answer = fetch(self._http, method, self._base + path, headers=headers)
+        except HTTPFailure as error:
+            raise TryLater(f"GitHub: {error}") from error
+        if answer.status >= 300:
+            raise failure(answer, path)
+        return _json(answer)
 
 
 def failure(answer: Answer, path: str) -> TryLater | SourceStopped | Gone:
@@ -147,8 +188,8 @@ def failure(answer: Answer, path: str) -> TryLater | SourceStopped | Gone:
         return SourceStopped("GitHub refuses the credential. Set GITHUB_TOKEN anew.")
     if status == 403:
         return SourceStopped(f"GitHub does not allow {path}: {said or 'a right is missing'}.")
-    if status in (301, 302, 307, 308):
-        return SourceStopped(f"{path} was renamed or moved. Write its new name in the playbook.")
+    if status in (301, 308):
+        return Moved(f"{path} was renamed or moved. Write its new name in the playbook.")
     if status in (404, 410):
         return Gone(f"GitHub has no {path}, or does not show it to this credential.")
     return TryLater(f"GitHub answers with status {status}. {said}".strip())

@@ -1,4 +1,4 @@
-"""Reading one repository: issues and their comments by REST, discussions by GraphQL."""
+"""Reading one repository by REST: issues and their comments, oldest change first."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,50 +8,12 @@ from typing import Any
 
 from feedback.channels.base import Post, TryLater, Unreadable
 from feedback.channels.github.api import Api, Gone
-from feedback.channels.github.posts import (
-    comment_post,
-    discussion_post,
-    is_own,
-    issue_number,
-    issue_post,
-    moment,
-)
+from feedback.channels.github.posts import comment_post, is_own, issue_number, issue_post
 
 PAGE = 100
 PAGES = 10  # of one poll
 TITLES = 30  # issues whose titles are asked for in one poll
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
-
-DISCUSSIONS = """
-query Discussions($owner: String!, $name: String!, $after: String) {
-  repository(owner: $owner, name: $name) {
-    discussions(first: 25, after: $after, orderBy: {field: UPDATED_AT, direction: DESC}) {
-      pageInfo { endCursor hasNextPage }
-      nodes {
-        id number title body url createdAt updatedAt author { login }
-        comments(first: 50) {
-          pageInfo { endCursor hasNextPage }
-          nodes { ...said replies(first: 50) { nodes { ...said } } }
-        }
-      }
-    }
-  }
-}
-fragment said on DiscussionComment { id body url createdAt author { login } }
-"""
-COMMENTS = """
-query Comments($id: ID!, $after: String) {
-  node(id: $id) {
-    ... on Discussion {
-      comments(first: 50, after: $after) {
-        pageInfo { endCursor hasNextPage }
-        nodes { ...said replies(first: 50) { nodes { ...said } } }
-      }
-    }
-  }
-}
-fragment said on DiscussionComment { id body url createdAt author { login } }
-"""
 
 
 @dataclass(slots=True)
@@ -63,7 +25,11 @@ class Reading:
     unreadable: list[Unreadable] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
     room: int = PAGES
-    more: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether this poll has read enough."""
+        return self.room <= 0
 
     def add(self, row: Any, make: Callable[[], Post]) -> None:
         """Keep a row as a post, or set it aside; what we wrote ourselves is neither."""
@@ -88,10 +54,14 @@ class Repository:
         """Raises TryLater, SourceStopped, Gone."""
         self._api, self.name, self._state = api, name, state
         if not isinstance(state.get("id"), int):
-            state["id"] = api.get(f"/repos/{name}", repository=name).value["id"]
+            told = api.get(f"/repos/{name}", repository=name).value
+            id_ = told.get("id") if isinstance(told, Mapping) else None
+            if not isinstance(id_, int):
+                raise TryLater(f"GitHub's answer about {name} cannot be read.")
+            state["id"] = id_
         self.id: int = state["id"]
 
-    def issues(self, reading: Reading) -> None:
+    def issues(self, reading: Reading) -> bool:
         """Issues that changed, pull requests left out."""
 
         def take(row: Mapping[str, Any]) -> None:
@@ -100,9 +70,9 @@ class Repository:
             reading.titles[f"{self.name}#{row.get('number')}"] = str(row.get("title") or "")
             reading.add(row, lambda: issue_post(row, self.name, self.id))
 
-        self._changed(reading, "issues", f"/repos/{self.name}/issues", take, state="all")
+        return self._changed(reading, "issues", f"/repos/{self.name}/issues", take, state="all")
 
-    def comments(self, reading: Reading) -> None:
+    def comments(self, reading: Reading) -> bool:
         """Comments on issues that changed, each with its issue's title."""
 
         def take(row: Mapping[str, Any]) -> None:
@@ -112,7 +82,7 @@ class Repository:
                 row, lambda: comment_post(row, self.name, self.id, self._title(row, reading))
             )
 
-        self._changed(reading, "comments", f"/repos/{self.name}/issues/comments", take)
+        return self._changed(reading, "comments", f"/repos/{self.name}/issues/comments", take)
 
     def _changed(
         self,
@@ -121,38 +91,40 @@ class Repository:
         path: str,
         take: Callable[[Mapping[str, Any]], None],
         **params: str,
-    ) -> None:
-        """Pages of what changed since the last poll, oldest change first."""
+    ) -> bool:
+        """What changed since the last poll, until there is no more (true) or it is enough.
+
+        After each page `since` moves to its newest change: by page numbers, what changes
+        while we read would move others over an edge and out of sight.
+        """
         state = self._state.setdefault(part, {})
-        since = state.get("since") or reading.begin.strftime("%Y-%m-%dT%H:%M:%SZ")
-        page = state.get("page", 1)
-        while reading.room > 0:
+        while not reading.is_full:
             reading.room -= 1
+            since = state.get("since") or reading.begin.strftime("%Y-%m-%dT%H:%M:%SZ")
+            page = state.get("page", 1)
             asked = {"since": since, "sort": "updated", "direction": "asc", **params}
+            etag = state.get("etag", "") if page == 1 else ""
             told = self._api.get(
-                path,
-                etag=state.get("etag", "") if page == 1 else "",
-                repository=self.name,
-                per_page=PAGE,
-                page=page,
-                **asked,
+                path, etag=etag, repository=self.name, per_page=PAGE, page=page, **asked
             )
             if told.status == 304:
-                return
+                return True
             rows = _rows(told.value)
             for row in rows:
                 take(row)
             newest = max((str(row.get("updated_at") or "") for row in rows), default="")
-            state["newest"] = max(state.get("newest", ""), newest)
-            if not _NEXT.search(told.headers.get("link", "")):
+            is_last = not _NEXT.search(told.headers.get("link", ""))
+            if newest > since:
+                self._state[part] = state = {"since": newest}
+            elif not is_last:  # a whole page of one second
+                state |= {"since": since, "page": page + 1}
+            else:
                 # The address changes with `since`, and with it what the ETag belongs to.
-                moved = state.pop("newest") or since
-                etag = told.headers.get("etag", "") if moved == since and page == 1 else ""
-                self._state[part] = {"since": moved, "etag": etag}
-                return
-            page += 1
-            state |= {"page": page, "since": since}
-        reading.more = True
+                etag = told.headers.get("etag", "") if page == 1 else ""
+                self._state[part] = {"since": since, "etag": etag}
+            if is_last:
+                return True
+        return False
 
     def _title(self, comment: Mapping[str, Any], reading: Reading) -> str:
         number = issue_number(comment)
@@ -165,68 +137,11 @@ class Repository:
                 reading.titles[key] = ""
         return reading.titles.get(key, "")
 
-    def discussions(self, reading: Reading) -> None:
-        """Discussions that changed, with all their comments, newest change first."""
-        state = self._state.setdefault("discussions", {})
-        since = moment(state["since"]) if state.get("since") else reading.begin
-        after = state.get("after")
-        while reading.room > 0:
-            reading.room -= 1
-            page = self._discussions(after)
-            nodes = _nodes(page)
-            for node in nodes:
-                at = str(node.get("updatedAt") or "")
-                state["newest"] = max(state.get("newest", ""), at)
-                if moment(at) >= since:
-                    self._discussion(node, reading)
-            info = page.get("pageInfo") or {}
-            is_old = bool(nodes) and moment(nodes[-1].get("updatedAt")) < since
-            if is_old or not info.get("hasNextPage"):
-                begin = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                self._state["discussions"] = {"since": max(begin, state.get("newest", ""))}
-                return
-            after = state["after"] = info.get("endCursor")
-        reading.more = True
-
-    def _discussions(self, after: str | None) -> Mapping[str, Any]:
-        owner, _, name = self.name.partition("/")
-        data = self._api.graphql(DISCUSSIONS, self.name, owner=owner, name=name, after=after)
-        repository = data.get("repository")
-        page = repository.get("discussions") if isinstance(repository, Mapping) else None
-        return page if isinstance(page, Mapping) else {}
-
-    def _discussion(self, node: Mapping[str, Any], reading: Reading) -> None:
-        reading.add(node, lambda: discussion_post(node, self.name, node, None))
-        page = node.get("comments") or {}
-        while True:
-            for comment in _nodes(page):
-                self._comment(comment, node, str(node.get("id")), reading)
-                for reply in _nodes(comment.get("replies") or {}):
-                    self._comment(reply, node, str(comment.get("id")), reading)
-            info = page.get("pageInfo") or {}
-            if not info.get("hasNextPage"):
-                return
-            after = info.get("endCursor")
-            data = self._api.graphql(COMMENTS, self.name, id=node.get("id"), after=after)
-            page = (data.get("node") or {}).get("comments") or {}
-
-    def _comment(
-        self, row: Mapping[str, Any], discussion: Mapping[str, Any], parent: str, reading: Reading
-    ) -> None:
-        reading.add(row, lambda: discussion_post(row, self.name, discussion, parent))
-
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
         raise TryLater("GitHub answers with what is no list.")
     return [row for row in value if isinstance(row, Mapping)]
-
-
-def _nodes(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    nodes = page.get("nodes")
-    return [
-        node for node in (nodes if isinstance(nodes, list) else []) if isinstance(node, Mapping)
-    ]
 
 
 def begin_of(config: Mapping[str, Any]) -> datetime:

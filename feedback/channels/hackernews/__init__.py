@@ -178,7 +178,7 @@ class _Reading:
             posts=tuple(self.posts),
             unreadable=tuple(self.unreadable),
             cursor=self.cursor,
-            wait=wait,
+            no_sooner=wait,
             # Once more after a failure: if it fails again with nothing else new, staff must see it.
             more=self.more or self.stopped or bool(self.failures and wait is None),
         )

@@ -26,7 +26,8 @@ _BLOCK = re.compile(
 )
 _SIGNED = re.compile(
     r"^(?:--[ \t]?|—|[ \t]*(?:Sent from my |Sent from Mail|Get Outlook for |Von meinem .{1,30} "
-    r"gesendet|Envoyé de mon |Enviado desde mi |Enviado do meu |Inviato da |Verzonden vanaf )[^\n]*)$",
+    r"gesendet|Envoyé de mon |Enviado desde mi |Enviado do meu |Inviato da |"
+    r"Verzonden vanaf )[^\n]*)$",
     re.MULTILINE | re.IGNORECASE,
 )
 _QUOTED = re.compile(r"^[ \t]*>.*(?:\n|\Z)", re.MULTILINE)

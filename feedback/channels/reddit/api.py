@@ -1,5 +1,6 @@
 """Reddit's API by praw, without its hidden retries of writes and its sleeps in the worker."""
 
+import threading
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,9 +15,9 @@ from praw.exceptions import PRAWException
 from feedback.channels.base import SourceStopped, TryLater
 from feedback.credentials import credential
 from feedback.http import USER_AGENT, retry_after
-from feedback.requests_adapter import session
+from feedback.requests_adapter import reason, session
 
-TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 - an address
+PACE_SECONDS = 1.0  # of prawcore's own pace that are not kept: a limit grows until it is
 
 
 class NotReached(Exception):
@@ -48,8 +49,8 @@ class Requestor(prawcore.Requestor):
         except requests.ConnectTimeout as error:
             raise NotReached("Reddit does not answer.") from error
         except requests.RequestException as error:
-            raise Lost(f"Reddit cannot be reached: {type(error).__name__}.") from error
-        if answer.status_code >= 500:
+            raise Lost(f"Reddit cannot be reached: {reason(error)}.") from error
+        if answer.status_code >= 500 or answer.status_code == 408:  # prawcore repeats them
             raise Lost(f"Reddit answers with status {answer.status_code}.")
         if answer.status_code == 429:
             raise Limited(retry_after(answer.headers) or _reset(answer.headers))
@@ -65,18 +66,7 @@ class Api:
             raise SourceStopped(
                 "Reddit needs a credential: set REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET."
             )
-        self._reddit = praw.Reddit(
-            client_id=credential("REDDIT_CLIENT_ID"),
-            client_secret=credential("REDDIT_CLIENT_SECRET") or None,
-            user_agent=f"{USER_AGENT} by u/{credential('REDDIT_USERNAME') or 'unknown'}",
-            reddit_url=settings.REDDIT_URL,
-            oauth_url=settings.REDDIT_OAUTH_URL,
-            check_for_updates=False,
-            ratelimit_seconds=0,
-            requestor_class=Requestor,
-            requestor_kwargs={"session": session()},
-            **_user(),
-        )
+        self._reddit = _reddit()
 
     @property
     def is_user(self) -> bool:
@@ -113,11 +103,55 @@ class Api:
         core: Any = self._reddit._core  # noqa: SLF001 - told nowhere else
         return core.rate_limiter
 
+    def pause(self) -> timedelta | None:
+        """How long Reddit's limit lasts, None where there is room for another request."""
+        at = self._limiter.next_request_timestamp_ns
+        seconds = (at - time.monotonic_ns()) / 1e9 if at else 0.0
+        return timedelta(seconds=min(seconds, 3600)) if seconds > PACE_SECONDS else None
+
     def _spare_the_limiter(self) -> None:
         """prawcore would sleep in the worker until its limit is over: say so instead."""
-        at = self._limiter.next_request_timestamp_ns
-        if at and (seconds := (at - time.monotonic_ns()) / 1e9) > 1:
-            raise TryLater("Reddit's limit is reached.", timedelta(seconds=min(seconds, 3600)))
+        if pause := self.pause():
+            raise TryLater("Reddit's limit is reached.", pause)
+        self._limiter.next_request_timestamp_ns = None  # nor for the rest of its pace
+
+
+class _Kept(threading.local):
+    """Each thread's own praw, for it is not safe to share; it keeps its token and its limits."""
+
+    key: tuple[str, ...] = ()
+    reddit: Any = None
+
+
+_kept = _Kept()
+
+
+def _reddit() -> Any:
+    """This thread's praw for the present credentials."""
+    names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "REFRESH_TOKEN")
+    key = (
+        settings.REDDIT_URL,
+        settings.REDDIT_OAUTH_URL,
+        *(credential(f"REDDIT_{n}") for n in names),
+    )
+    if _kept.key != key:
+        _kept.reddit, _kept.key = _made(), key
+    return _kept.reddit
+
+
+def _made() -> Any:
+    return praw.Reddit(
+        client_id=credential("REDDIT_CLIENT_ID"),
+        client_secret=credential("REDDIT_CLIENT_SECRET") or None,
+        user_agent=f"{USER_AGENT} by u/{credential('REDDIT_USERNAME') or 'unknown'}",
+        reddit_url=settings.REDDIT_URL,
+        oauth_url=settings.REDDIT_OAUTH_URL,
+        check_for_updates=False,
+        ratelimit_seconds=0,
+        requestor_class=Requestor,
+        requestor_kwargs={"session": session()},
+        **_user(),
+    )
 
 
 def failure(error: Exception, path: str) -> TryLater | SourceStopped:
@@ -130,6 +164,8 @@ def failure(error: Exception, path: str) -> TryLater | SourceStopped:
         if missing:
             return SourceStopped(f"Reddit has no {path}. Mend the source in the playbook.")
         return TryLater("Reddit answers with a redirect.")
+    if isinstance(error, kinds.BadJSON):
+        return TryLater("Reddit answers with what is not JSON.")
     if isinstance(error, kinds.Forbidden):
         return SourceStopped(f"Reddit does not let us read {path}: private, banned or no right.")
     if isinstance(error, kinds.ResponseException):

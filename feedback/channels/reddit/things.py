@@ -1,6 +1,8 @@
 """Reddit's things made into posts: t1 comments, t3 submissions, t4 private messages."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +13,7 @@ SITE = "https://www.reddit.com"
 MARKERS = {"[deleted]", "[removed]", "[ Removed by Reddit ]"}
 DEEPEST = 100  # levels of answers in one tree
 TITLE = 300
+_THREAD = re.compile(r"/r/\w+/comments/([0-9a-z]{2,12})/")
 
 
 def rows_of(listing: Any) -> list[Mapping[str, Any]]:
@@ -32,7 +35,8 @@ def tree_of(rows: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
             data = row.get("data")
             replies = data.get("replies") if isinstance(data, Mapping) else None
             if isinstance(replies, Mapping):  # an empty string where there are none
-                below += rows_of(replies)
+                with suppress(ValueError):
+                    below += rows_of(replies)
         if not below:
             return
         level = below
@@ -48,7 +52,7 @@ def post_of(thing: Mapping[str, Any], title: str = "") -> Post:
         raise ValueError("a thing without a name")
     text, author = _text(data), _word(data.get("author"))
     is_deleted = not text and _is_marked(data)
-    link = _word(data.get("link_id"))
+    link = _word(data.get("link_id")) or _link_of(data)
     own_title = _word(data.get("title")) or _word(data.get("subject"))
     story = title or _word(data.get("link_title"))
     if not text and not own_title and not is_deleted:
@@ -92,6 +96,12 @@ def _is_marked(data: Mapping[str, Any]) -> bool:
 def _address(data: Mapping[str, Any]) -> str:
     path = data.get("permalink") or data.get("context") or ""
     return SITE + str(path) if str(path).startswith("/") else ""
+
+
+def _link_of(data: Mapping[str, Any]) -> str:
+    """The submission that a comment in the inbox stands under: told only in its address."""
+    found = _THREAD.match(str(data.get("context") or ""))
+    return f"t3_{found[1]}" if found else ""
 
 
 def _moment(data: Mapping[str, Any]) -> datetime:

@@ -27,10 +27,14 @@ from feedback.channels.base import (
     Unreadable,
     Unsure,
 )
-from feedback.channels.twitter.api import Api, StaleCursor, detail, pause
+from feedback.channels.rounds import Round
+from feedback.channels.twitter.api import Api, StaleCursor, detail
 from feedback.channels.twitter.meter import Meter
-from feedback.channels.twitter.tweets import Page, first_version, gone, last_version, speaks_to
+from feedback.channels.twitter.refusals import LONGEST, refusal, weight
+from feedback.channels.twitter.tweets import Page, gone, last_version, speaks_to
+from feedback.requests_adapter import reason
 
+MENTIONS = "mentions"
 PAGES = 5  # of one poll
 PAGE_SIZE = 100
 SEARCHABLE = timedelta(days=7) - timedelta(minutes=5)  # how far the recent search reaches back
@@ -42,6 +46,7 @@ class Twitter:
     """One source: `handle`, `queries`, `monthly_reads`, `backfill`."""
 
     can_reply: ClassVar[bool] = True
+    like_word: ClassVar[str] = "Like"
 
     def __init__(self, config: Mapping[str, Any], *, team: frozenset[str] = frozenset()) -> None:
         del team  # what our own team writes is read like all else; intake tells it apart
@@ -49,6 +54,7 @@ class Twitter:
         self._queries = [str(query) for query in config.get("queries") or []]
         self._cap = int(config.get("monthly_reads") or CAP)
         self._backfill = _seconds(config.get("backfill"))
+        self._long_posts = bool(config.get("long_posts"))
         if not self._handle and not self._queries:
             raise SourceStopped('X: name our "handle", or words to search in "queries".')
 
@@ -56,26 +62,30 @@ class Twitter:
         """Read what is new in the mentions and in every search, page by page."""
         now = datetime.now(UTC)
         reading = _Reading(cursor, Meter.of(cursor, self._cap, now))
+        mentions = [MENTIONS] if self._handle else []
+        parts = Round(cursor, [*mentions, *self._queries])
         if not reading.meter.is_full:
             api = Api()
             user = self._user(api, reading.cursor)
-            for key in [*(["mentions"] if user else []), *self._queries]:
-                self._read(api, user, key, reading)
+            parts.run(
+                lambda key: self._read(api, user, key, reading), lambda: reading.is_full(api.reads)
+            )
             reading.meter = reading.meter.plus(api.reads)
-        return reading.batch(now)
+            parts.tell_failure(has_news=bool(api.reads or reading.unreadable))
+        return reading.batch(now, parts, self._handle)
 
-    def _read(self, api: Api, user: str, key: str, reading: "_Reading") -> None:
-        """Pages of one part until it has no more, or this poll has read enough."""
+    def _read(self, api: Api, user: str, key: str, reading: "_Reading") -> bool:
+        """Pages of one part until it has no more (true), or this poll has read enough."""
         state = reading.state(key)
-        while reading.pages < PAGES and not reading.meter.plus(api.reads).is_full:
+        while not reading.is_full(api.reads):
             page = self._page(api, user, key, state)
             reading.take(page)
             state["newest"] = max(state.get("newest", 0), page.newest)
             state["token"] = page.next_token
             if not page.next_token:
                 state["since"] = max(state.get("since", 0), state.pop("newest"))
-                return
-        reading.more = True
+                return True
+        return False
 
     def _page(self, api: Api, user: str, key: str, state: dict[str, Any]) -> Page:
         def ask() -> Page:
@@ -87,14 +97,14 @@ class Twitter:
                 "token": state.get("token") or None,
                 "max_results": PAGE_SIZE,
             }
-            return Page(
-                api.mentions(user, **page) if key == "mentions" else api.search(key, **page)
-            )
+            return Page(api.mentions(user, **page) if key == MENTIONS else api.search(key, **page))
 
         try:
             return ask()
-        except StaleCursor:  # an outage of over a week: what X still has is read
-            state.clear()
+        except StaleCursor:
+            if state.pop("token", None):  # pages go stale too: they are read again from `since`
+                return ask()
+            state.clear()  # an outage of over a week: what X still has is read
             self._backfill = SEARCHABLE
             return ask()
 
@@ -122,8 +132,7 @@ class Twitter:
         found = [post for post in page.read() if isinstance(post, Post)]
         if newer:
             found += [post for post in Page(api.lookup(newer)).read() if isinstance(post, Post)]
-        there = {first_version(row) for row in page.rows} | {str(r.get("id")) for r in page.rows}
-        return found + [gone(id_) for id_ in asked if id_ not in there]
+        return found + [gone(id_) for id_ in asked if id_ in page.missing]
 
     def check(self) -> Health:
         """Look our own user up."""
@@ -133,21 +142,29 @@ class Twitter:
                 api.user_id(self._handle)
             else:
                 api.search(self._queries[0], max_results=10)
+            writes_as = api.writes_as() if api.can_write else ""
         except ChannelError as error:
             return Health(ok=False, message=str(error))
-        if not api.can_write:
+        if writes_as and self._handle and writes_as.casefold() != self._handle.casefold():
+            return Health(
+                ok=False,
+                message=f"TWITTER_ACCESS_TOKEN belongs to @{writes_as}, not to @{self._handle}.",
+            )
+        if not writes_as:
             return Health(
                 ok=True,
                 message="Reads. To send replies, set TWITTER_API_KEY, TWITTER_API_SECRET, "
                 "TWITTER_ACCESS_TOKEN and TWITTER_ACCESS_SECRET.",
             )
-        return Health(ok=True, message="Reads, and has what it needs to reply.")
+        return Health(ok=True, message=f"Reads, and replies as @{writes_as}.")
 
     def reply(self, reply: Reply) -> Sent | Later | ByHand | Refused | Unsure:
         """Post one reply, once."""
         parent = str(reply.parent.get("id") or reply.parent_id)
-        if not self._handle or not speaks_to(reply.parent, self._handle, ""):
+        if not self._handle or not speaks_to(reply.parent, self._handle):
             return ByHand("X lets programs answer only those who mention or quote us.")
+        if not self._long_posts and (length := weight(reply.text)) > LONGEST:
+            return Refused(f"X takes {LONGEST} characters; this has {length}. Shorten it.")
         try:
             api = Api()
         except SourceStopped as error:
@@ -160,12 +177,40 @@ class Twitter:
             )
             id_ = str(response.json()["data"]["id"])
         except tweepy.HTTPException as error:
-            return _refusal(error.response)
+            if "duplicate" in detail(error.response).casefold():
+                return self._duplicate(reply)
+            return refusal(error.response)
         except requests.ConnectTimeout:
             return Later("X does not answer.")
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             return Unsure(f"X's answer was lost: {type(error).__name__}.")
         return Sent(id_, f"https://x.com/{self._handle}/status/{id_}")
+
+    def _duplicate(self, reply: Reply) -> Sent | Refused | Unsure:
+        """X has had this text from us: by an attempt whose answer was lost, or elsewhere."""
+        try:
+            found = self.find(reply)
+        except TryLater as error:
+            return Unsure(str(error))
+        if isinstance(found, Sent):
+            return found
+        return Refused("X has had this very text from us already. Say it in other words.")
+
+    def like(self, post_id: str, raw: Mapping[str, Any]) -> Sent | Later | Refused | Unsure:
+        """Like a post."""
+        try:
+            api = Api()
+            if not api.can_write:
+                return Refused("To like posts, set TWITTER_API_KEY and the other three.")
+            api.client.like(str(raw.get("id") or post_id), user_auth=True)
+        except SourceStopped as error:
+            return Refused(str(error))
+        except tweepy.HTTPException as error:
+            came = refusal(error.response)
+            return Refused(came.reason) if isinstance(came, ByHand) else came
+        except requests.RequestException as error:
+            return Unsure(f"X cannot be reached: {reason(error)}.")
+        return Sent(post_id)
 
     def find(self, reply: Reply) -> Sent | Absent:
         """Look for the reply among our own newest posts."""
@@ -194,8 +239,13 @@ class _Reading:
         self.meter = meter
         self.posts: dict[str, Post] = {}
         self.unreadable: list[Unreadable] = []
-        self.pages = self.retweets = 0
-        self.more = False
+        self.pages = 0
+        kept_retweets = cursor.get("retweets")
+        self.retweets = kept_retweets if isinstance(kept_retweets, int) else 0
+
+    def is_full(self, reads: int) -> bool:
+        """Whether this poll has read enough; `reads` are those of this poll that X bills."""
+        return self.pages >= PAGES or self.meter.plus(reads).is_full
 
     def state(self, key: str) -> dict[str, Any]:
         state: dict[str, Any] = self.cursor["parts"].setdefault(key, {})
@@ -210,28 +260,19 @@ class _Reading:
             else:
                 self.unreadable.append(read)
 
-    def batch(self, now: datetime) -> Batch:
+    def batch(self, now: datetime, parts: Round, account: str) -> Batch:
         self.cursor["meter"] = {"month": self.meter.month, "reads": self.meter.reads}
-        is_full = self.meter.is_full
+        self.cursor |= {"left": parts.left, "retweets": self.retweets}
         return Batch(
             posts=tuple(self.posts.values()),
             unreadable=tuple(self.unreadable),
             cursor=self.cursor,
-            wait=self.meter.wait(now),
-            more=self.more and not is_full,
+            no_sooner=self.meter.wait(now),
+            more=parts.more and not self.meter.is_full,
+            failure=parts.failure,
+            account=account,
             meter=self.meter.words(now) | ({"retweets": self.retweets} if self.retweets else {}),
         )
-
-
-def _refusal(response: requests.Response) -> Sent | Later | ByHand | Refused | Unsure:
-    status, said = response.status_code, detail(response)
-    if status == 429:
-        return Later("X's limit on posts is reached.", pause(response.headers))
-    if status >= 500 or "duplicate" in said.casefold():
-        return Unsure(f"X answers with status {status}: {said}")
-    if status == 403:
-        return ByHand(f"X does not let a program post this: {said}")
-    return Refused(f"X refuses it (status {status}): {said}")
 
 
 def _words(post: Post) -> list[str]:

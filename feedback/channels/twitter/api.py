@@ -11,7 +11,8 @@ from django.conf import settings
 
 from feedback.channels.base import SourceStopped, TryLater
 from feedback.credentials import credential
-from feedback.requests_adapter import session
+from feedback.http import retry_after
+from feedback.requests_adapter import reason, session
 
 FIELDS = (
     "author_id,conversation_id,created_at,lang,referenced_tweets,entities,edit_history_tweet_ids,"
@@ -23,7 +24,7 @@ LONGEST_WAIT = timedelta(hours=1)
 
 
 class StaleCursor(Exception):
-    """X no longer knows the id that a reading was to begin after."""
+    """X no longer knows the id that a reading was to begin after, or the name of its next page."""
 
 
 class Api:
@@ -60,6 +61,11 @@ class Api:
             raise SourceStopped(f'X knows no user "{handle}". Mend the handle in the playbook.')
         return str(data["id"])
 
+    def writes_as(self) -> str:
+        """The handle that our replies go out under. Raises TryLater, SourceStopped."""
+        data = self._read(lambda: self.client.get_me(user_auth=True)).get("data")
+        return str(data.get("username") or "") if isinstance(data, Mapping) else ""
+
     def mentions(self, user: str, **page: Any) -> dict[str, Any]:
         """A page of a user's mentions."""
         page["pagination_token"] = page.pop("token", None)
@@ -95,7 +101,7 @@ class Api:
         except tweepy.HTTPException as error:
             raise _failure(error) from error
         except (requests.RequestException, tweepy.TweepyException) as error:
-            raise TryLater(f"X cannot be reached: {_short(error)}.") from error
+            raise TryLater(f"X cannot be reached: {reason(error)}.") from error
         self.headers = response.headers
         try:
             answer = json.loads(response.content)
@@ -121,7 +127,9 @@ def detail(response: requests.Response) -> str:
 
 
 def pause(headers: Mapping[str, str]) -> timedelta | None:
-    """Until when X's limit lasts."""
+    """How long X's limit lasts: as told, or until its reset."""
+    if told := retry_after(headers):
+        return min(told, LONGEST_WAIT)
     value = headers.get("x-rate-limit-reset", "")
     if not value.isdecimal() or len(value) > 12:
         return None
@@ -132,7 +140,7 @@ def pause(headers: Mapping[str, str]) -> timedelta | None:
 def _failure(error: tweepy.HTTPException) -> Exception:
     response = error.response
     status, said = response.status_code, detail(response)
-    if status == 400 and "since_id" in said:
+    if status == 400 and any(word in said for word in ("since_id", "token")):
         return StaleCursor(said)
     if status == 429 or status >= 500:
         return TryLater(f"X answers with status {status}.", pause(response.headers))
@@ -149,7 +157,3 @@ def _failure(error: tweepy.HTTPException) -> Exception:
 
 def _given(page: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in page.items() if value is not None}
-
-
-def _short(error: Exception) -> str:
-    return type(error).__name__ if not str(error) else " ".join(str(error).split())[:120]

@@ -22,6 +22,7 @@ class Page:
         includes = answer.get("includes") if isinstance(answer.get("includes"), Mapping) else {}
         self.users = _by_id(includes, "users")
         self.tweets = _by_id(includes, "tweets")
+        self.missing = _missing(answer.get("errors"))
         meta = answer.get("meta")
         self.meta: Mapping[str, Any] = meta if isinstance(meta, Mapping) else {}
 
@@ -60,7 +61,8 @@ class Page:
             raise ValueError("a post without an id")
         text = _text(row)
         if not text:
-            raise ValueError("a post without text")
+            where = withheld_in(row)
+            raise ValueError("a post without text" if where is None else f"X withholds it: {where}")
         user = self.users.get(str(row.get("author_id") or ""), {})
         name = str(user.get("username") or row.get("username") or "")
         return Post(
@@ -75,8 +77,12 @@ class Page:
             url=f"{SITE}/{name or 'i'}/status/{id_}",
             context=self._context(row),
             created_at=_moment(row),
-            raw={**row, "username": name},
+            raw={**row, "username": name, "quotes": self._author_of(_reference(row, "quoted"))},
         )
+
+    def _author_of(self, id_: str) -> str:
+        user = self.users.get(str(self.tweets.get(id_, {}).get("author_id") or ""), {})
+        return str(user.get("username") or "")
 
     def _context(self, row: Mapping[str, Any]) -> str:
         lines = []
@@ -84,6 +90,8 @@ class Page:
             other = self.tweets.get(_reference(row, kind))
             if other and (text := _text(other)):
                 lines.append(f"{word}: {' '.join(text.split())[:CONTEXT_CHARACTERS]}")
+        if (where := withheld_in(row)) is not None:
+            lines.append(f"withheld: {where}")
         return "\n".join(lines)
 
 
@@ -115,8 +123,18 @@ def gone(id_: str) -> Post:
     )
 
 
-def speaks_to(row: Mapping[str, Any], handle: str, user: str) -> bool:
-    """Whether a post mentions, answers or quotes us: only such X lets programs answer."""
+def withheld_in(row: Mapping[str, Any]) -> str | None:
+    """Where, or why, X withholds a post; None if it does not."""
+    told = row.get("withheld")
+    if not isinstance(told, Mapping):
+        return None
+    countries = told.get("country_codes")
+    names = [str(code) for code in countries] if isinstance(countries, list) else []
+    return ", ".join(names) or ("copyright" if told.get("copyright") else "somewhere")
+
+
+def speaks_to(row: Mapping[str, Any], handle: str) -> bool:
+    """Whether a post mentions or quotes us: only such X lets programs answer."""
     entities = row.get("entities")
     mentions = entities.get("mentions") if isinstance(entities, Mapping) else None
     names = [
@@ -126,19 +144,22 @@ def speaks_to(row: Mapping[str, Any], handle: str, user: str) -> bool:
     ]
     wanted = handle.casefold().lstrip("@")
     in_text = f"@{wanted}" in str(row.get("text", "")).casefold()
-    return wanted in names or in_text or (user and row.get("in_reply_to_user_id") == user) or False
+    quotes = str(row.get("quotes") or "").casefold() == wanted
+    return wanted in names or in_text or quotes
 
 
 def _text(row: Mapping[str, Any]) -> str:
-    """A post's whole text, once unescaped, with links that lead where they say."""
+    """A post's whole text, unescaped once, with links that lead where they say: an address is
+    not escaped, so it goes in after that.
+    """
     note = row.get("note_tweet")
     source = note if isinstance(note, Mapping) and note.get("text") else row
-    text, entities = str(source.get("text") or ""), source.get("entities")
+    text, entities = html.unescape(str(source.get("text") or "")), source.get("entities")
     urls = entities.get("urls") if isinstance(entities, Mapping) else None
     for url in urls if isinstance(urls, list) else []:
         if isinstance(url, Mapping) and url.get("url") and url.get("expanded_url"):
             text = text.replace(str(url["url"]), str(url["expanded_url"]))
-    return html.unescape(text).strip()
+    return text.strip()
 
 
 def _reference(row: Mapping[str, Any], kind: str) -> str:
@@ -156,6 +177,15 @@ def _moment(row: Mapping[str, Any]) -> datetime:
     except (KeyError, ValueError):
         stamp = (int(row["id"]) >> 22) + SNOWFLAKE_EPOCH
         return datetime.fromtimestamp(stamp / 1000, UTC)
+
+
+def _missing(errors: Any) -> set[str]:
+    """The posts asked for that X no longer shows: deleted, or their author is gone."""
+    return {
+        str(one.get("resource_id") or one.get("value"))
+        for one in (errors if isinstance(errors, list) else [])
+        if isinstance(one, Mapping) and one.get("resource_type") == "tweet"
+    }
 
 
 def _by_id(includes: Any, key: str) -> dict[str, Mapping[str, Any]]:

@@ -97,8 +97,9 @@ def examples(folder: Path, plan: Plan, seed: int) -> list[Example]:
     seen += rng.sample(tweets, min(plan.tweets, len(tweets)))
     seen += rng.sample(developers, min(plan.developers, len(developers)))
     seen += rng.sample(older, min(plan.older, len(older)))
-    summaries = [Example(text_of(row)) for row in rows(folder / "bug_severity_train.jsonl.gz")]
-    seen += rng.sample(summaries, min(plan.summaries, len(summaries)))
+    if plan.summaries:
+        summaries = [Example(text_of(row)) for row in rows(folder / "bug_severity_train.jsonl.gz")]
+        seen += rng.sample(summaries, min(plan.summaries, len(summaries)))
     rng.shuffle(seen)
     return seen
 
