@@ -21,7 +21,6 @@ REPLY_MEETS = (
     ClockKind.ACKNOWLEDGE,
     ClockKind.RESPOND,
     ClockKind.NEXT_RESPONSE,
-    ClockKind.PROMISED_UPDATE,
 )
 SWEEP_BATCH = 200
 STATE_FIELDS = ["next_event_at", "warned_at", "breached_at", "met_at", "stopped_at"]

@@ -111,8 +111,13 @@ def author_wrote(
 
 
 def we_answered(item: Item, board: list[Clock], at: datetime) -> None:
-    """Our reply is out: it meets what waited for it, and the item waits for the author."""
+    """Our reply is out: it meets what waited for it, and the item waits for the author.
+
+    An update promised later than `at` stays owed: the promise may be this very reply's.
+    """
     clocks.meet(board, clocks.REPLY_MEETS, at)
+    promised = [clock for clock in board if clock.started_at < at]
+    clocks.meet(promised, [ClockKind.PROMISED_UPDATE], at)
     if item.state in (State.NEW, State.OPEN, State.SNOOZED):
         item.state = State.WAITING
 

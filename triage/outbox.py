@@ -31,7 +31,8 @@ from feedback.channels.base import (
 )
 from feedback.models import Item, Message
 from triage.manners import Hold
-from triage.models import Delivery, OutboxEntry
+from triage.models import Clock, Delivery, OutboxEntry
+from triage.replies import promise_update
 
 BATCH = 20
 LEASE = timedelta(minutes=2)
@@ -188,10 +189,11 @@ def _pause(entry: OutboxEntry, wait: timedelta | None) -> timedelta:
     return wait or min(BACKOFF_FIRST * 2**entry.attempts, BACKOFF_LIMIT)
 
 
-def meet_by_hand(item: Item, met: Message) -> None:
+def meet_by_hand(item: Item, board: list[Clock], met: Message) -> None:
     """A reply of ours was met in its thread: it is the one that a person posted by hand, if any.
 
-    The draft's place in the conversation is taken by what really stands there.
+    The draft's place in the conversation is taken by what really stands there, and what it
+    promised begins there.
     """
     waiting = OutboxEntry.objects.filter(
         item=item, state__in=[Delivery.BY_HAND, Delivery.POSTED], message__isnull=False
@@ -205,6 +207,8 @@ def meet_by_hand(item: Item, met: Message) -> None:
         )
         Message.objects.filter(pk=met.pk).update(posted_by=draft.posted_by)
         draft.delete()
+        entry.message = met
+        promise_update(entry, item, board, met.created_at)
         return
 
 

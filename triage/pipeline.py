@@ -168,7 +168,6 @@ def _conclude(item: Item, work: Work, board: list[Clock], rules: Playbook) -> No
             now = timezone.now()
             conversation.read_follow_up(item, board, reading, rules, now, is_answered=is_answered)
             conversation.author_wrote(item, board, rules, now, is_answered=is_answered)
-    item.urgency = clocks.urgency(board)
 
 
 def _write(
@@ -179,11 +178,13 @@ def _write(
 ) -> None:
     now = timezone.now()
     for item in items.values():
-        item.triage_due_at, item.playbook_id = None, rules.version_id
-        item.save(update_fields=ITEM_FIELDS)
+        board = boards[item.pk]
         for message in work[item.pk].fresh:
             if message.ours:
-                outbox.meet_by_hand(item, message)
+                outbox.meet_by_hand(item, board, message)
+        item.urgency = clocks.urgency(board)
+        item.triage_due_at, item.playbook_id = None, rules.version_id
+        item.save(update_fields=ITEM_FIELDS)
     clocks.save([clock for board in boards.values() for clock in board])
     _save_readings(items, work, now)
     said = {item: _words(work[pk]) for pk, item in items.items() if work[pk].readings}

@@ -13,9 +13,9 @@ from feedback.channels import can_reply, reply_page
 from feedback.hints import hint
 from feedback.models import HistoryEntry, Item, Kind, Message
 from feedback.vocabulary import Severity
-from triage import clocks
+from triage import clocks, playbook
 from triage.conversation import we_answered
-from triage.models import Delivery, OutboxEntry
+from triage.models import Clock, ClockKind, Delivery, OutboxEntry
 from triage.moves import Conflict
 from triage.playbook import Playbook
 from triage.routing import route
@@ -47,11 +47,15 @@ def variables(item: Item, rules: Playbook) -> Mapping[str, str]:
 
 def eta(item: Item, rules: Playbook) -> str:
     """When the author may expect an update, by severity, else by the response time."""
-    rule = rules.severities.get(Severity(item.severity)) if item.severity else None
-    target = rule.fix if rule else None
-    if target is None and not rule:
-        target = route(item.category, None, item.topic, rules).respond
+    target = _update_within(item, rules)
     return f"within {spoken(target)}" if target else "with one of the next releases"
+
+
+def _update_within(item: Item, rules: Playbook) -> timedelta | None:
+    if item.severity:
+        rule = rules.severities.get(Severity(item.severity))
+        return rule.fix if rule else None
+    return route(item.category, None, item.topic, rules).respond
 
 
 def spoken(span: timedelta) -> str:
@@ -205,9 +209,25 @@ def record_answer(entry: OutboxEntry, at: datetime) -> None:
     item = Item.objects.select_for_update().get(pk=entry.item_id)
     board = list(item.clocks.all())
     we_answered(item, board, at)
+    promise_update(entry, item, board, at)
     clocks.save(board)
     item.urgency = clocks.urgency(board)
     item.save(update_fields=["state", "urgency"])
+
+
+def promise_update(entry: OutboxEntry, item: Item, board: list[Clock], at: datetime) -> None:
+    """A reply that still says by when its template promises an update starts that promise's clock.
+
+    It was said to a person in hours of the clock on the wall, so no calendar stretches it.
+    """
+    rules = playbook.current()
+    template = rules.templates.get(str(entry.payload.get("template", "")))
+    span = _update_within(item, rules)
+    if not (template and "{eta}" in template.text and span and entry.message and item.is_open):
+        return
+    if f"within {spoken(span)}" in entry.message.text:
+        promise = clocks.Promise(ClockKind.PROMISED_UPDATE, span)
+        clocks.start(board, item, promise, rules, at)
 
 
 def _draft(item: Item, text: str, by: User, now: datetime) -> Message:

@@ -158,6 +158,42 @@ def test_a_reply_by_hand_is_met_in_the_thread_and_not_doubled(source, staff):
     assert OutboxEntry.objects.get().state == Delivery.SENT
 
 
+def acknowledged(item: Item, staff: User, without: str = "") -> OutboxEntry:
+    """The first template, which says by when an update comes, as a reply by hand."""
+    text = replies.fill(playbook.current().templates["acknowledge"].text, item, playbook.current())
+    text = text.replace(without, "") if without else text
+    return replies.send(item, text, staff, token="t1", template="acknowledge")
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_an_update_that_was_promised_has_a_clock_until_the_next_reply(source, staff, is_marked):
+    take_in(source, make_post("1", text=LOST))
+    item = Item.objects.get()
+    entry = acknowledged(item, staff)
+    assert "promised_update" not in kinds(item)
+    if is_marked:
+        replies.mark_posted(entry, staff)
+        assert "promised_update" in kinds(item, met_at__isnull=True)
+    text = entry.message.text
+    take_in(source, make_post("2", parent_id="1", author="genericcorp", text=text))
+    promised = item.clocks.get(kind="promised_update", met_at=None)
+    assert promised.due_at - promised.started_at == timedelta(hours=1)
+    item.refresh_from_db()
+    assert item.urgency <= promised.due_at.timestamp() * 1_000_000
+
+    latest = item.messages.filter(kind="reply").latest("pk").pk
+    again = replies.send(item, "It is fixed, thank you.", staff, token="t2", seen=latest)
+    replies.mark_posted(again, staff)
+    assert "promised_update" not in kinds(item, met_at__isnull=True)
+
+
+def test_a_promise_that_was_taken_out_of_the_text_has_no_clock(source, staff):
+    take_in(source, make_post("1", text=LOST))
+    item = Item.objects.get()
+    replies.mark_posted(acknowledged(item, staff, without="within 1 hour"), staff)
+    assert kinds(item, met_at__isnull=True) == {"fix"}
+
+
 def test_pressing_send_twice_sends_once_and_a_second_person_is_told(source, staff):
     take_in(source, make_post("1", text=LOST))
     item = Item.objects.get()

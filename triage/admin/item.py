@@ -231,10 +231,10 @@ def _templates(item: Item, rules: Playbook) -> list[dict[str, Any]]:
 def _draft(request: HttpRequest, item: Item, rules: Playbook, offered: Draft | None) -> str:
     if request.method == "POST":
         return _text(request)
-    if taken := item.outbox.filter(
-        pk=_number(request.GET.get("taken", "")), state=Delivery.CANCELLED
-    ).first():
-        return str(taken.payload.get("text", ""))
+    if "taken" in request.GET:
+        cancelled = item.outbox.filter(state=Delivery.CANCELLED)
+        if taken := cancelled.filter(pk=_number(request.GET["taken"])).first():
+            return str(taken.payload.get("text", ""))
     template = rules.templates.get(request.GET.get("template", ""))
     if template is None:
         return offered.text if offered else ""
