@@ -116,6 +116,19 @@ def test_mine_is_what_i_took_or_my_groups_answer(client: Client) -> None:
     assert set(shown(client, tab="mine")) == {taken.pk, by_name.pk, by_group.pk}
 
 
+def test_mine_has_what_my_teams_answer_alone_or_beside_another(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("qa-1", password="a long password"))
+    team = make_item(responder="qa-triage")
+    beside = make_item(responder="eng-manager", category="bug", severity="P0")
+    make_item(responder="eng-manager", category="bug", severity="P2")
+    make_item(responder="devops")
+    assert set(shown(client, tab="mine")) == {team.pk, beside.pk}
+    assert (
+        "with <strong>qa</strong>"
+        in client.get(reverse("admin:feedback_item_change", args=[beside.pk])).content.decode()
+    )
+
+
 def test_the_tabs_narrow_the_queue(admin_client: Client) -> None:
     now = timezone.now()
     late = make_item(urgency=micros(now - timedelta(minutes=1)), responder="a")

@@ -23,6 +23,7 @@ from triage.mails import came_back
 from triage.models import Delivery, OutboxEntry
 from triage.playbook import Playbook
 from triage.playbook.schema import VARIABLES
+from triage.routing import route
 from triage.similar import decided_like, similar_to
 from triage.tracking import telling
 from triage.tracking.matching import names_of
@@ -156,6 +157,7 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
         "due_at": queue.due_at(item.urgency) if item.is_open else None,
         "history": list(item.history.select_related("by").order_by("-at", "-id")[:HISTORY_SHOWN]),
         "responder": rules.roles.get(item.responder),
+        "together": route(item.category, item.severity or None, item.topic, rules).together,
         "roles": rules.roles.items(),
         "back": back,
         "back_query": back.removeprefix("?"),

@@ -20,6 +20,7 @@ from django.utils import timezone
 from feedback.models import NO_CLOCK, OPEN_STATES, Item, Source
 from feedback.search import search
 from feedback.vocabulary import Category, Channel, Sentiment, Severity, State
+from triage import playbook
 
 PAGE = 50
 COUNTED = 1_000  # a tab's count stops here and is shown as "999+"
@@ -144,10 +145,11 @@ def due_at(urgency: int) -> datetime | None:
 
 
 def roles_of(request: HttpRequest) -> list[str]:
-    """The playbook's roles that a user has: their name and their groups'."""
+    """The playbook's roles that a user has: their name, their groups', and the teams of these."""
     if not hasattr(request, "_roles"):
-        groups = list(request.user.groups.values_list("name", flat=True))
-        request._roles = [request.user.get_username(), *groups]  # type: ignore[attr-defined]  # noqa: SLF001
+        groups = request.user.groups.values_list("name", flat=True)
+        names = playbook.current().teams_of([request.user.get_username(), *groups])
+        request._roles = names  # type: ignore[attr-defined]  # noqa: SLF001
     roles: list[str] = request._roles  # type: ignore[attr-defined]  # noqa: SLF001
     return roles
 
@@ -164,11 +166,20 @@ def _open(items: QuerySet[Item], request: HttpRequest) -> QuerySet[Item]:
 
 
 def _mine(items: QuerySet[Item], request: HttpRequest) -> QuerySet[Item]:
-    # Two look-ups by index; as one OR the database would walk the whole queue.
+    # Look-ups by index, one by one; as one OR the database would walk the whole queue.
+    rules, roles = playbook.current(), roles_of(request)
     rows = _open(Item.objects.order_by(), request)
-    taken = rows.filter(taken_by=request.user.pk)
-    given = rows.filter(taken_by=None, responder__in=roles_of(request))
-    return items.filter(pk__in=taken.values("pk").union(given.values("pk")))
+    found = [
+        rows.filter(taken_by=request.user.pk),
+        rows.filter(taken_by=None, responder__in=roles),
+    ]
+    for route in rules.routes:
+        if set(map(rules.role, route.together)) & set(roles):  # we answer beside the responder
+            beside = rows.filter(category=route.category)
+            narrow = {"severity__in": route.severities} if route.severities else {}
+            found.append(beside.filter(**narrow))
+    first, *others = (one.values("pk") for one in found)
+    return items.filter(pk__in=first.union(*others))
 
 
 def _unassigned(items: QuerySet[Item], request: HttpRequest) -> QuerySet[Item]:

@@ -1,6 +1,7 @@
 """The playbook as a typed, frozen value, and what must hold between its parts."""
 
 import re
+from collections.abc import Iterable
 from datetime import time, timedelta
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
@@ -300,6 +301,15 @@ class Playbook(Rule):
         if name in self.roles:
             return name
         return next((own for own, role in self.roles.items() if name in role.aliases), None)
+
+    def teams_of(self, names: Iterable[str]) -> list[str]:
+        """The roles of these names, with every team that one of them is a member of."""
+        members = {own: set(map(self.role, role.members)) for own, role in self.roles.items()}
+        found, more = set[str](), {self.role(name) or name for name in names}
+        while more:
+            found |= more
+            more = {own for own, them in members.items() if them & found} - found
+        return sorted(found)
 
     def calendar(self, name: str) -> Calendar:
         """The calendar of that name, as working time is counted by it."""
