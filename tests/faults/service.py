@@ -19,9 +19,11 @@ from datetime import timedelta
 import django
 django.setup()
 from feedback import polling
-from triage import pipeline
+from triage import outbox, pipeline
 polling.LEASE = timedelta(seconds=4)
 pipeline.LEASE = timedelta(seconds=4)
+outbox.LEASE = outbox.ASK_AFTER = outbox.BACKOFF_FIRST = timedelta(seconds=2)
+outbox.BACKOFF_LIMIT = timedelta(seconds=3)
 from workers.app import app
 app.worker_main(["worker", "-P", "threads", "-c", "2", "-l", "ERROR",
                  "--without-gossip", "--without-mingle", "--without-heartbeat"])

@@ -28,6 +28,7 @@ from feedback.hints import hint
 from feedback.models import RejectedPost, Source
 from feedback.replay import replay
 from feedback.vocabulary import Channel
+from triage.figures_page import figures_page
 from triage.models import OutboxEntry
 from triage.playbook import PlaybookError, store
 
@@ -72,6 +73,7 @@ class SourceAdmin(ReadOnly):
         "next_poll_at",
         "meter_line",
         "query_link",
+        "figures_link",
         "last_error",
     )
     list_filter = ("channel",)
@@ -99,9 +101,31 @@ class SourceAdmin(ReadOnly):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        """The list, and a page for a source's query."""
-        view = self.admin_site.admin_view(self.query)
-        return [path("<int:pk>/query/", view, name="source_query"), *super().get_urls()]
+        """The list, and pages for a source's query and its stories."""
+        query = self.admin_site.admin_view(self.query)
+        figures = self.admin_site.admin_view(self.figures)
+        return [
+            path("<int:pk>/query/", query, name="source_query"),
+            path("<int:pk>/stories/", figures, name="source_figures"),
+            *super().get_urls(),
+        ]
+
+    def figures(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """How the stories that a source follows do over time."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        source = get_object_or_404(Source, pk=pk)
+        context = self.admin_site.each_context(request) | figures_page(source)
+        return TemplateResponse(request, "triage/source_figures.html", context)
+
+    @display(description="Stories")
+    def figures_link(self, source: Source) -> SafeString:
+        """The way to how its stories do."""
+        stories = source.config.get("stories") or []
+        if source.channel != Channel.HACKERNEWS or not stories:
+            return format_html("")
+        address = reverse("admin:source_figures", args=[source.pk])
+        return format_html('<a href="{}">{}</a>', address, f"{len(stories)} followed")
 
     def query(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What of a source is about us: tried on what it has read, then saved in the playbook."""
