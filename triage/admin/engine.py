@@ -31,6 +31,7 @@ from feedback.vocabulary import Channel
 from triage.figures_page import figures_page
 from triage.models import OutboxEntry
 from triage.playbook import PlaybookError, store
+from triage.replies import spoken
 
 LATE = timedelta(minutes=2)  # a poll that has not begun this long after its time
 SHOWN = 20  # posts of a preview
@@ -71,6 +72,7 @@ class SourceAdmin(ReadOnly):
         "health",
         "last_polled_at",
         "next_poll_at",
+        "lag_line",
         "meter_line",
         "query_link",
         "figures_link",
@@ -81,6 +83,7 @@ class SourceAdmin(ReadOnly):
     actions = ("poll_now", "check_now")
     change_list_template = "triage/source_list.html"
     readonly_fields = (
+        "lag_line",
         "meter_line",
         "config_shown",
         "cursor_shown",
@@ -90,9 +93,11 @@ class SourceAdmin(ReadOnly):
         "channel",
         "enabled",
         "is_stopped",
+        "account",
         "every",
         "last_polled_at",
         "next_poll_at",
+        "lag_line",
         "failures",
         "last_error",
         "meter_line",
@@ -176,6 +181,12 @@ class SourceAdmin(ReadOnly):
             return "Failing"
         late = lag(source, timezone.now())
         return "Late" if late and late > LATE else "Well"
+
+    @display(description="Lag")
+    def lag_line(self, source: Source) -> str:
+        """By how much its next poll is late."""
+        late = lag(source, timezone.now())
+        return f"{spoken(late)} late" if late and late > LATE else "none"
 
     @display(description="Limits")
     def meter_line(self, source: Source) -> str:
