@@ -265,6 +265,28 @@ class RejectedPost(models.Model):
         return f"{self.external_id}: {self.error[:80]}"
 
 
+class StoryFigures(models.Model):
+    """How a followed story did at one moment; no rank: it was on no front page."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="figures")
+    story = models.CharField(max_length=300)
+    title = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField()
+    score = models.IntegerField()
+    comments = models.PositiveIntegerField()
+    rank = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["source", "story", "at"], name="story_figures")]
+
+    def __str__(self) -> str:
+        return f"{self.story}: {self.score}"
+
+    def values(self) -> dict[str, int | None]:
+        """What was counted."""
+        return {"score": self.score, "comments": self.comments, "rank": self.rank}
+
+
 class HistoryEntry(models.Model):
     """What happened to an item, when, and by whom (nobody: the service itself)."""
 

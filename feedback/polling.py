@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from feedback import figures
 from feedback.channels import make_channel
 from feedback.channels.base import Batch, SourceStopped, TryLater
 from feedback.hints import send
@@ -56,6 +57,7 @@ def poll(source_id: int, *, force: bool = False) -> Polled | None:
             if batch.failure:
                 raise batch.failure
             if not batch.more:
+                figures.note(source, channel)
                 log.info("source.polled", extra={"source": source.name, "new": taken.new})
                 return Polled(source.name, taken, wait)
     except LostClaim:

@@ -32,6 +32,7 @@ class Replay:
         self.pages: list[Any] = []
         self.faults: dict[str, Fault] = {}
         self.requests: list[str] = []
+        self.top: list[int] = []  # ids on the front pages
         self.most_at_once = 0
         self._open = 0
         self._lock = threading.Lock()
@@ -121,6 +122,8 @@ class Handler(BaseHTTPRequestHandler):
                 fault(self)
             elif found := re.fullmatch(r"/v0/item/([0-9]+)\.json", path.path):
                 self.answer(replay.items.get(int(found[1])))
+            elif path.path == "/v0/topstories.json":
+                self.answer(replay.top)
             elif path.path == "/api/v1/search_by_date" and (replay.hits is not None):
                 self.answer(replay.search(parse_qs(path.query)))
             else:

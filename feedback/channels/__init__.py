@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from django.utils.module_loading import import_string
 
@@ -9,6 +10,8 @@ from feedback.channels.base import Channel as ChannelProtocol
 from feedback.channels.base import SourceStopped
 from feedback.vocabulary import Channel
 
+X_INTENT = "https://x.com/intent/post?in_reply_to="
+LINK_TEXT = 1000  # characters of a text in a link
 CHANNELS = {
     "email": "feedback.channels.mail.Email",
     "github": "feedback.channels.github.GitHub",
@@ -50,10 +53,15 @@ def account_name(channel: str, account: str) -> str:
     return f"{prefix}{account}" if account else ""
 
 
+def with_text(page: str, text: str) -> str:
+    """A reply page that has the text in its form already, where the service has such a link."""
+    return f"{page}&text={quote(text[:LINK_TEXT])}" if page.startswith(X_INTENT) else page
+
+
 def reply_page(channel: str, external_id: str) -> str:
     """The page on which a person answers a post by hand, or an empty string."""
     if channel == Channel.HACKERNEWS and external_id.isdigit():
         return f"https://news.ycombinator.com/reply?id={external_id}"
     if channel == Channel.TWITTER and external_id.isdigit():
-        return f"https://x.com/intent/post?in_reply_to={external_id}"
+        return f"{X_INTENT}{external_id}"
     return ""

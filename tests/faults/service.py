@@ -15,13 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 # A claim of a process that was killed comes due again by itself; minutes in service, here a
 # second or two, so that the test need not wait for it.
 WORKER = """
+import os
 from datetime import timedelta
 import django
 django.setup()
 from feedback import polling
-from triage import pipeline
-polling.LEASE = timedelta(seconds=4)
+from triage import outbox, pipeline
+polling.LEASE = timedelta(seconds=float(os.environ.get("TEST_LEASE", "4")))
+polling.BACKOFF_FIRST = timedelta(seconds=1)
+polling.BACKOFF_LIMIT = timedelta(seconds=3)
 pipeline.LEASE = timedelta(seconds=4)
+outbox.LEASE = outbox.ASK_AFTER = outbox.BACKOFF_FIRST = timedelta(seconds=2)
+outbox.BACKOFF_LIMIT = timedelta(seconds=3)
 from workers.app import app
 app.worker_main(["worker", "-P", "threads", "-c", "2", "-l", "ERROR",
                  "--without-gossip", "--without-mingle", "--without-heartbeat"])

@@ -28,8 +28,10 @@ from feedback.hints import hint
 from feedback.models import RejectedPost, Source
 from feedback.replay import replay
 from feedback.vocabulary import Channel
+from triage.figures_page import figures_page
 from triage.models import OutboxEntry
 from triage.playbook import PlaybookError, store
+from triage.replies import spoken
 
 LATE = timedelta(minutes=2)  # a poll that has not begun this long after its time
 SHOWN = 20  # posts of a preview
@@ -70,8 +72,10 @@ class SourceAdmin(ReadOnly):
         "health",
         "last_polled_at",
         "next_poll_at",
+        "lag_line",
         "meter_line",
         "query_link",
+        "figures_link",
         "last_error",
     )
     list_filter = ("channel",)
@@ -79,6 +83,7 @@ class SourceAdmin(ReadOnly):
     actions = ("poll_now", "check_now")
     change_list_template = "triage/source_list.html"
     readonly_fields = (
+        "lag_line",
         "meter_line",
         "config_shown",
         "cursor_shown",
@@ -88,9 +93,11 @@ class SourceAdmin(ReadOnly):
         "channel",
         "enabled",
         "is_stopped",
+        "account",
         "every",
         "last_polled_at",
         "next_poll_at",
+        "lag_line",
         "failures",
         "last_error",
         "meter_line",
@@ -99,9 +106,31 @@ class SourceAdmin(ReadOnly):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        """The list, and a page for a source's query."""
-        view = self.admin_site.admin_view(self.query)
-        return [path("<int:pk>/query/", view, name="source_query"), *super().get_urls()]
+        """The list, and pages for a source's query and its stories."""
+        query = self.admin_site.admin_view(self.query)
+        figures = self.admin_site.admin_view(self.figures)
+        return [
+            path("<int:pk>/query/", query, name="source_query"),
+            path("<int:pk>/stories/", figures, name="source_figures"),
+            *super().get_urls(),
+        ]
+
+    def figures(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """How the stories that a source follows do over time."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        source = get_object_or_404(Source, pk=pk)
+        context = self.admin_site.each_context(request) | figures_page(source)
+        return TemplateResponse(request, "triage/source_figures.html", context)
+
+    @display(description="Stories")
+    def figures_link(self, source: Source) -> SafeString:
+        """The way to how its stories do."""
+        stories = source.config.get("stories") or []
+        if source.channel != Channel.HACKERNEWS or not stories:
+            return format_html("")
+        address = reverse("admin:source_figures", args=[source.pk])
+        return format_html('<a href="{}">{}</a>', address, f"{len(stories)} followed")
 
     def query(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What of a source is about us: tried on what it has read, then saved in the playbook."""
@@ -152,6 +181,12 @@ class SourceAdmin(ReadOnly):
             return "Failing"
         late = lag(source, timezone.now())
         return "Late" if late and late > LATE else "Well"
+
+    @display(description="Lag")
+    def lag_line(self, source: Source) -> str:
+        """By how much its next poll is late."""
+        late = lag(source, timezone.now())
+        return f"{spoken(late)} late" if late and late > LATE else "none"
 
     @display(description="Limits")
     def meter_line(self, source: Source) -> str:

@@ -6,6 +6,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from feedback.channels import with_text
 from feedback.models import HistoryEntry, Message
 from triage.mails import Shown, shown
 from triage.models import ClockKind
@@ -84,6 +85,12 @@ def _linked(text: str) -> SafeString:
 def web(url: str | None) -> str:
     """An address if it leads to the web, else nothing: `javascript:` is no link."""
     return url if url and url.startswith(("https://", "http://")) else ""
+
+
+@register.filter
+def prefilled(page: str, text: str) -> str:
+    """A reply page with the reply in its form, where the service offers that."""
+    return with_text(page, text)
 
 
 @register.filter

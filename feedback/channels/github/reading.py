@@ -1,6 +1,7 @@
 """Reading one repository by REST: issues and their comments, oldest change first."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ from feedback.channels.github.posts import comment_post, is_own, issue_number, i
 
 PAGE = 100
 PAGES = 10  # of one poll
-TITLES = 30  # issues whose titles are asked for in one poll
+TITLES = 300  # issues whose titles are asked for in one poll
+PATIENCE = timedelta(seconds=60)  # after which a poll returns what it has
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 
 
@@ -25,11 +27,13 @@ class Reading:
     unreadable: list[Unreadable] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
     room: int = PAGES
+    asked_titles: int = 0
+    ends_at: float = field(default_factory=lambda: time.monotonic() + PATIENCE.total_seconds())
 
     @property
     def is_full(self) -> bool:
         """Whether this poll has read enough."""
-        return self.room <= 0
+        return self.room <= 0 or time.monotonic() > self.ends_at
 
     def add(self, row: Any, make: Callable[[], Post]) -> None:
         """Keep a row as a post, or set it aside; what we wrote ourselves is neither."""
@@ -129,7 +133,8 @@ class Repository:
     def _title(self, comment: Mapping[str, Any], reading: Reading) -> str:
         number = issue_number(comment)
         key = f"{self.name}#{number}"
-        if key not in reading.titles and len(reading.titles) < TITLES + PAGE * PAGES:
+        if key not in reading.titles and reading.asked_titles < TITLES:
+            reading.asked_titles += 1
             try:
                 told = self._api.get(f"/repos/{self.name}/issues/{number}", repository=self.name)
                 reading.titles[key] = str(told.value.get("title") or "")

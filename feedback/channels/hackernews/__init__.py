@@ -20,6 +20,7 @@ from feedback.channels.base import (
 from feedback.channels.hackernews import items, search, threads
 from feedback.channels.hackernews.config import Config
 from feedback.channels.hackernews.services import Services
+from feedback.figures import Figures
 from feedback.http import BadStatus, HTTPFailure
 
 BATCH = 400  # posts; the last wave or page may bring a hundred more
@@ -76,6 +77,25 @@ class HackerNews:
                 return Health(ok=False, message=str(error))
         searches, stories = len(self._config.queries), len(self._config.stories)
         return Health(ok=True, message=f"Answers. Searches: {searches}, threads: {stories}.")
+
+    def figures(self) -> list[Figures]:
+        """Score, rank and comments of the followed stories. Raises HTTPFailure."""
+        if not self._config.stories:
+            return []
+        with Services() as services:
+            ranks = {id_: place for place, id_ in enumerate(services.front_pages(), 1)}
+            found = services.items(self._config.stories)
+        return [
+            Figures(
+                story=str(id_),
+                title=items.title_of(story),
+                score=items.whole(story.get("score")) or 0,
+                comments=max(0, items.whole(story.get("descendants")) or 0),
+                rank=ranks.get(id_),
+            )
+            for id_, story in zip(self._config.stories, found, strict=True)
+            if isinstance(story, Mapping)
+        ]
 
     def refresh(self, external_ids: Sequence[str]) -> list[Post]:
         """What became of these items; a dead one is told as deleted."""

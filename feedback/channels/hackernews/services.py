@@ -53,6 +53,18 @@ class Services:
         """The items in the order asked for; one that cannot be had is its HTTPFailure."""
         return list(self._pool.map(self._item_or_failure, ids))
 
+    def front_pages(self) -> list[int]:
+        """The ids of the top stories, the first one first. Raises HTTPFailure."""
+        told = fetch_json(
+            self._http,
+            f"{self._firebase}/v0/topstories.json",
+            cap_bytes=ITEM_BYTES,
+            deadline=ITEM_DEADLINE,
+        )
+        if not isinstance(told, list):
+            raise NotJSON("Hacker News does not tell its top stories.")
+        return [id_ for id_ in told if isinstance(id_, int)]
+
     def search(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """A page of `/api/v1/search_by_date`, newest first. Raises HTTPFailure."""
         if self._searches_lost >= GIVE_UP:
