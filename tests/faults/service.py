@@ -19,9 +19,10 @@ from datetime import timedelta
 import django
 django.setup()
 from feedback import polling
-from triage import pipeline
-polling.LEASE = timedelta(seconds=4)
-pipeline.LEASE = timedelta(seconds=4)
+from feedback.channels import mail
+from triage import outbox, pipeline
+polling.LEASE = pipeline.LEASE = outbox.LEASE = timedelta(seconds=4)
+outbox.ASK_AFTER, mail.LOOKED_FOR = timedelta(seconds=1), timedelta(seconds=20)
 from workers.app import app
 app.worker_main(["worker", "-P", "threads", "-c", "2", "-l", "ERROR",
                  "--without-gossip", "--without-mingle", "--without-heartbeat"])
@@ -52,11 +53,20 @@ class Service:
         return done.stdout
 
     def __enter__(self) -> Self:
+        self.start_scheduler()
+        self.start_worker()
+        return self
+
+    def start_scheduler(self) -> None:
         beat = ["-m", "celery", "-q", "-A", "workers.app", "beat", "-l", "ERROR", "--pidfile", ""]
         beat += ["-S", "workers.schedule:DueScheduler", "--schedule", "unused"]
         self.scheduler = self._start(*beat)
-        self.start_worker()
-        return self
+
+    def kill_scheduler(self) -> None:
+        """As `kill -9` does."""
+        assert self.scheduler
+        self.scheduler.send_signal(signal.SIGKILL)
+        self.scheduler.wait()
 
     def __exit__(self, *_: object) -> None:
         for process in (self.worker, self.scheduler):
