@@ -143,12 +143,22 @@ def _reply(entry: OutboxEntry, item: Item, message: Message) -> Reply:
 
 
 def _send(entry: OutboxEntry, channel: object, reply: Reply) -> Outcome:
-    """Send, having written down before that we are about to: after a crash we know to ask."""
+    """Send, having written down before that we are about to: after a crash we know to ask.
+
+    A channel that knows better when that is says so itself: what dies before has sent nothing.
+    """
     mine = OutboxEntry.objects.filter(pk=entry.pk, next_attempt_at=entry.next_attempt_at)
-    if not mine.update(state=Delivery.UNSURE):
-        return Later("Somebody else delivers this entry.")
+
+    def begins() -> bool:
+        return bool(mine.update(state=Delivery.UNSURE))
+
     if hasattr(channel, "reply_id"):  # what comes back may be quicker than our record
         Message.objects.filter(delivery=entry).update(external_id=channel.reply_id(reply))
+    if hasattr(channel, "send"):
+        told: Outcome = channel.send(reply, begins)
+        return told
+    if not begins():
+        return Later("Somebody else delivers this entry.")
     outcome: Outcome = channel.reply(reply)  # type: ignore[attr-defined]
     return outcome
 

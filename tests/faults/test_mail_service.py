@@ -19,7 +19,7 @@ LOST = 2  # handed over and never taken
 PATIENCE_SECONDS = 240
 SOURCE = """
 [[sources]]
-name = "support"
+name = "inbox"
 channel = "email"
 host = "127.0.0.1"
 port = {port}
@@ -112,6 +112,7 @@ def test_killed_between_sending_and_recording_no_reply_is_missing_and_none_is_do
     assert set(sent.values()) == {1}, "a reply went out twice"
     states = Counter(row[0] for row in asked(tmp_path, "SELECT state FROM triage_outboxentry"))
     print(f"\n{KILLS + LOST} kills: {dict(states)}, {len(sent)} mails arrived")
-    # What never arrived cannot be known: a person is asked.
-    assert states == {"sent": number - LOST, "unsure": LOST}
-    assert len(sent) == number - LOST
+    # What was handed over and never taken cannot be known: a person is asked. A kill may hit a
+    # second mail at that very moment.
+    assert states["sent"] == len(sent)
+    assert LOST <= states["unsure"] == number - len(sent) <= LOST + 1
