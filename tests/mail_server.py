@@ -120,7 +120,7 @@ class Dovecot:
         self._folder.cleanup()
 
     def _prepare(self) -> None:
-        user, group = _account()
+        user, group = account()
         for name in ("run", "mail", "home", "keys/default/HS256"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
@@ -191,7 +191,7 @@ class Dovecot:
             path = base / "tmp" / name
             path.write_bytes(mail)
             if os.getuid() == 0:
-                shutil.chown(path, *_account())
+                shutil.chown(path, *account())
             path.rename(base / "new" / name)
 
     def config(self, **values: Any) -> dict[str, Any]:
@@ -208,7 +208,8 @@ class Dovecot:
         }
 
 
-def _account() -> tuple[str, str]:
+def account() -> tuple[str, str]:
+    """The user and the group that the IMAP server runs as."""
     if os.getuid() == 0:
         return "nobody", grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
     return getpass.getuser(), grp.getgrgid(os.getgid()).gr_name

@@ -29,8 +29,8 @@ def judge(entry: OutboxEntry, recipient: str) -> Hold | None:
     now, address = timezone.now(), recipient.casefold()
     with transaction.atomic():
         PlaybookVersion.objects.select_for_update().order_by("-pk").first()  # one at a time
-        held = None if entry.payload.get("released") else _over(entry, address, now)
-        payload = {**entry.payload, "recipient": address, "counted": held is None}
+        held = "" if entry.payload.get("released") else _over(entry, address, now)
+        payload = {**entry.payload, "recipient": address, "counted": not held}
         OutboxEntry.objects.filter(pk=entry.pk).update(payload=payload)
     entry.payload = payload
     if held:

@@ -147,11 +147,22 @@ def _attempt(entry: OutboxEntry, door: Door) -> Outcome:
 
 
 def _send(entry: OutboxEntry, door: Door) -> Outcome:
-    """Send, having written down before that we are about to: after a crash we know to ask."""
-    mine = OutboxEntry.objects.filter(pk=entry.pk, next_attempt_at=entry.next_attempt_at)
-    if not mine.update(state=Delivery.UNSURE):
+    """Send, having written down before that we are about to.
+
+    A door that knows better when that is says so itself: what dies before has sent nothing.
+    """
+    if not getattr(door, "begins_itself", False) and not begin(entry):
         return Later("Somebody else delivers this entry.")
     return door.send()
+
+
+def begin(entry: OutboxEntry) -> bool:
+    """Write down that an entry is about to be sent: after a crash we know to ask.
+
+    False if the claim is no longer ours; nothing must be sent then.
+    """
+    mine = OutboxEntry.objects.filter(pk=entry.pk, next_attempt_at=entry.next_attempt_at)
+    return bool(mine.update(state=Delivery.UNSURE))
 
 
 def _record(entry: OutboxEntry, door: Door | None, outcome: Outcome) -> None:

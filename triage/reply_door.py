@@ -11,7 +11,7 @@ from feedback.models import Message
 from triage import automatic, playbook
 from triage.manners import DAY, Hold, Posted, Wait, judge
 from triage.models import Delivery, OutboxEntry
-from triage.outbox import Outcome
+from triage.outbox import Outcome, begin
 from triage.replies import record_answer
 
 
@@ -63,12 +63,21 @@ class ReplyDoor:
                 return Later(reason, span)
         return None
 
+    @property
+    def begins_itself(self) -> bool:
+        """Whether the channel says when it hands the reply over, until when nothing was sent."""
+        return hasattr(self._channel, "send")
+
     def send(self) -> Outcome:
         """Post once."""
         if hasattr(self._channel, "reply_id"):  # what comes back may be quicker than our record
             known = self._channel.reply_id(self._reply)
             Message.objects.filter(delivery=self._entry).update(external_id=known)
-        outcome: Outcome = self._channel.reply(self._reply)  # type: ignore[attr-defined]
+        outcome: Outcome
+        if self.begins_itself:
+            outcome = self._channel.send(self._reply, lambda: begin(self._entry))  # type: ignore[attr-defined]
+        else:
+            outcome = self._channel.reply(self._reply)  # type: ignore[attr-defined]
         return outcome
 
     def find(self) -> Sent | Absent | Unknown:

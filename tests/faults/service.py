@@ -20,6 +20,7 @@ from datetime import timedelta
 import django
 django.setup()
 from feedback import polling
+from feedback.channels import mail
 from triage import outbox, pipeline
 polling.LEASE = timedelta(seconds=float(os.environ.get("TEST_LEASE", "4")))
 polling.BACKOFF_FIRST = timedelta(seconds=1)
@@ -27,6 +28,7 @@ polling.BACKOFF_LIMIT = timedelta(seconds=3)
 pipeline.LEASE = timedelta(seconds=4)
 outbox.LEASE = outbox.ASK_AFTER = outbox.BACKOFF_FIRST = timedelta(seconds=2)
 outbox.BACKOFF_LIMIT = timedelta(seconds=3)
+mail.LOOKED_FOR = timedelta(seconds=20)
 from workers.app import app
 app.worker_main(["worker", "-P", "threads", "-c", "2", "-l", "ERROR",
                  "--without-gossip", "--without-mingle", "--without-heartbeat"])

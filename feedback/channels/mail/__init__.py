@@ -1,7 +1,7 @@
 """Email: mailboxes read by IMAP, answered by SMTP, the folder of sent mail read too."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -124,6 +124,12 @@ class Email:
 
     def reply(self, reply: Reply) -> Sent | Later | ByHand | Refused | Unsure:
         """Send once."""
+        return self.send(reply, lambda: True)
+
+    def send(
+        self, reply: Reply, begins: Callable[[], bool]
+    ) -> Sent | Later | ByHand | Refused | Unsure:
+        """Send once; `begins` is called when the mail itself is handed over, and may forbid it."""
         config = self._config
         try:
             server = smtp.server()
@@ -133,7 +139,8 @@ class Email:
         except ValueError as error:
             return Refused(str(error))
         copy_to = config.address if config.copies else ""
-        outcome = smtp.send(server, letter, config.address, letter.recipient, copy_to)
+        way = smtp.Way(sender=config.address, recipient=letter.recipient, copy_to=copy_to)
+        outcome = smtp.send(server, letter.content, way, begins)
         return Sent(self.reply_id(reply)) if outcome is None else outcome
 
     def find(self, reply: Reply) -> Sent | Unknown:

@@ -145,7 +145,7 @@ class _Body:
         if self.file is None:
             return None
         with self.file as file:
-            if self.rest:
+            if self.rest and self.encoding == "base64":
                 file.write(_base64(self.rest))
             size = file.size_bytes
             return ("" if size > SIZE_LIMIT else file.done()), size
@@ -160,7 +160,11 @@ class _Body:
             self.rest = text[whole:]
             self.file.write(_base64(text[:whole]))
         elif self.encoding == "quoted-printable":
-            self.file.write(quopri.decodestring(line))
+            text = self.rest + line
+            cut = text.rfind(b"=", -2) if not text.endswith(b"\n") else -1  # half an escape
+            cut = len(text) if cut < 0 else cut
+            self.rest = text[cut:]
+            self.file.write(quopri.decodestring(text[:cut]))
         else:
             self.file.write(line)
 

@@ -117,7 +117,7 @@ def _fingerprint(message: Message, raw: bytes) -> str:
     digest = hashlib.sha256(" ".join(said.split()).encode("utf-8", "replace") + b"\n")
     found = re.search(rb"\r?\n\r?\n", raw)
     digest.update(b" ".join(raw[found.end() if found else 0 :].split()))
-    return digest.hexdigest()[:12]
+    return f"m{digest.hexdigest()[:12]}"  # never a number: SQLite's JSON would make it one
 
 
 def _made_id(message: Message, received: datetime | None, raw: bytes) -> str:

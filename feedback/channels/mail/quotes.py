@@ -3,12 +3,15 @@
 import re
 
 _WROTE = (
-    "wrote|writes|schrieb|a écrit|escribió|ha scritto|schreef|skrev|escreveu|napisał(?:\\(a\\))?|"
+    "wrote|writes|schrieb|a\\s+écrit|escribió|ha\\s+scritto|schreef|skrev|escreveu|napisał(?:\\(a\\))?|"
     "napsal\\(?a?\\)?|kirjoitti|írta|a scris|написал\\(?а?\\)?|пишет|yazdı|написа|viết"
 )
-_BEGINS = r"On|Am|Le|El|Il|Op|Den|Em|W dniu|Dne|Em|На|\d{4}[-/.]\d\d|\d{1,2}[./ ]"
+_BEGINS = (
+    r"On|Am|Le|El|Il|Op|Den|Em|W dniu|Dne|На|\d{4}[-/.]\d\d|"
+    r"\d{1,2}[./ ](?:\d{1,2}[./ ]|[^\W\d]{3,12}[., ])"
+)
 _INTRODUCED = re.compile(
-    rf"^[ \t]*(?:{_BEGINS})[^\n]{{0,200}}(?:\n[^\n]{{0,200}}){{0,2}}?"
+    rf"^[ \t]*(?:{_BEGINS})[^\n]{{0,200}}(?:\n[ \t]*\S[^\n]{{0,200}}){{0,2}}?"
     rf"(?:{_WROTE})[^\n]{{0,120}}?:[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )

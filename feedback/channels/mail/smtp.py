@@ -7,7 +7,7 @@ the server's word, leaves it unknown: that is asked about, never repeated.
 import smtplib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 
 from feedback.channels.base import Later, Refused, Unsure
 from feedback.channels.mail.imap import TIMEOUT_SECONDS
-from feedback.channels.mail.out import Outgoing
 from feedback.credentials import credential
 
 DEADLINE_SECONDS = 75
@@ -42,6 +41,15 @@ class Server:
     password: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """From whom, to whom; `copy_to` is our own mailbox, where the mail is found again."""
+
+    sender: str
+    recipient: str
+    copy_to: str = ""
+
+
 def server() -> Server:
     """The server that is set. Raises NotSet."""
     url = credential("EMAIL_URL")
@@ -59,23 +67,25 @@ def server() -> Server:
 
 
 def send(
-    to: Server, mail: Outgoing, sender: str, recipient: str, copy_to: str = ""
+    to: Server, content: bytes, way: Way, begins: Callable[[], bool]
 ) -> Later | Refused | Unsure | None:
     """Hand a mail over once; None if the server took it.
 
-    `copy_to` is our own mailbox, where the mail is found again. That it is refused is no harm.
+    `begins` is asked before the mail itself is sent: nothing has gone out until then.
     """
     is_given = False
     try:
         with _connected(to) as line:
-            if refused := _envelope(line, sender, recipient, copy_to):
+            if refused := _envelope(line, way):
                 return refused
+            if not begins():
+                return Later("Somebody else delivers this mail.")
             line.putcmd("data")
             code, said = line.getreply()
             if code != 354:
                 return _refused(code, said)
             is_given = True
-            line.send(_dotted(mail.content))
+            line.send(_dotted(content))
             code, said = line.getreply()
             return None if code == 250 else _refused(code, said)
     except smtplib.SMTPAuthenticationError as error:
@@ -140,23 +150,24 @@ def _connected(to: Server) -> Iterator[smtplib.SMTP]:
         line.close()
 
 
-def _envelope(
-    line: smtplib.SMTP, sender: str, recipient: str, copy_to: str
-) -> Later | Refused | None:
-    """Who sends and who receives; the author first, for without them there is no mail."""
+def _envelope(line: smtplib.SMTP, way: Way) -> Later | Refused | None:
+    """Who sends and who receives; the author first, for without them there is no mail.
+
+    That our own copy is refused is no harm.
+    """
     options = []
-    if not (sender + recipient).isascii():
+    if not (way.sender + way.recipient).isascii():
         if not line.has_extn("smtputf8"):
-            return Refused(f"The outgoing server cannot write to {recipient}. Answer another way.")
+            return Refused(f"The outgoing server cannot write to {way.recipient}.")
         options = ["SMTPUTF8"]
-    code, said = line.mail(sender, options)
+    code, said = line.mail(way.sender, options)
     if code != 250:
         return _refused(code, said)
-    code, said = line.rcpt(recipient)
+    code, said = line.rcpt(way.recipient)
     if code not in (250, 251, 252):
         return _refused(code, said)
-    if copy_to and copy_to != recipient:
-        line.rcpt(copy_to)
+    if way.copy_to and way.copy_to != way.recipient:
+        line.rcpt(way.copy_to)
     return None
 
 
