@@ -52,7 +52,9 @@ def split(item: Item, by: User) -> TrackedIssue:
     with turn():
         now, report = timezone.now(), _report(item)
         if not intents.is_on(rules):
-            raise Conflict("Nothing is tracked: the playbook names no repository, or no token is set.")
+            raise Conflict(
+                "Nothing is tracked: the playbook names no repository, or no token is set."
+            )
         was = report.tracked
         if was and was.reports < 2 and was.is_ours:
             raise Conflict("It is the only report of its issue already.")
@@ -83,7 +85,9 @@ def harmless(item: Item, by: User) -> None:
     """A person says that an item is no security matter: it is decided on like any other."""
     with turn():
         now, report = timezone.now(), _report(item)
-        if report.state != ReportState.SECURITY and not (report.tracked and report.tracked.is_private):
+        if report.state != ReportState.SECURITY and not (
+            report.tracked and report.tracked.is_private
+        ):
             raise Conflict("It is not held as a security matter.")
         records.leave(report, ReportState.WAITING, now, by=by)
         Item.objects.filter(pk=item.pk).update(restricted_at=None)
@@ -186,5 +190,3 @@ def _same_secrecy(report: IssueReport, tracked: TrackedIssue) -> None:
 
 def _done(report: IssueReport) -> None:
     IssueReport.objects.filter(pk=report.pk).update(due_at=None)
-
-

@@ -75,9 +75,7 @@ def rows_of(issues: Sequence[TrackedIssue], now: datetime) -> list[Row]:
     return [_row(one, by_channel[one.pk], by_day[one.pk], now.date()) for one in issues]
 
 
-def _row(
-    tracked: TrackedIssue, channels: Counter[str], days: Counter[date], today: date
-) -> Row:
+def _row(tracked: TrackedIssue, channels: Counter[str], days: Counter[date], today: date) -> Row:
     counts = [days[today - timedelta(days=ago)] for ago in reversed(range(DAYS))]
     most = max([*counts, 1])
     heights = [max(2 if count else 0, round(HEIGHT * count / most)) for count in counts]

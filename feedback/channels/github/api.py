@@ -122,15 +122,28 @@ class Api:
             self._app_tokens[repository] = (kept, until)
         return kept
 
+    def installation(self, repository: str) -> Mapping[str, str]:
+        """The permissions of the app in a repository. Raises TryLater, SourceStopped."""
+        try:
+            given = self._installed(repository).get("permissions")
+        except HTTPFailure as error:
+            raise TryLater(f"GitHub: {error}") from error
+        return given if isinstance(given, Mapping) else {}
+
+    def _installed(self, repository: str) -> Mapping[str, Any]:
+        path = f"{self._base}/repos/{repository}/installation"
+        found = fetch(self._http, "GET", path, headers=_as_app())
+        if found.status >= 300:
+            raise SourceStopped(f"The GitHub app is not installed in {repository}.")
+        value = _json(found)
+        return value if isinstance(value, Mapping) else {}
+
     def _app_token(self, repository: str) -> tuple[str, float]:
         """A token of the app's installation in a repository, and when it ends."""
-        headers = {"authorization": f"Bearer {_app_jwt()}", "accept": "application/vnd.github+json"}
+        headers = _as_app()
         try:
-            path = f"{self._base}/repos/{repository}/installation"
-            found = fetch(self._http, "GET", path, headers=headers)
-            if found.status >= 300:
-                raise SourceStopped(f"The GitHub app is not installed in {repository}.")
-            path = f"{self._base}/app/installations/{_json(found)['id']}/access_tokens"
+            id_ = self._installed(repository)["id"]
+            path = f"{self._base}/app/installations/{id_}/access_tokens"
             made = fetch(self._http, "POST", path, headers=headers)
             if made.status >= 300:
                 raise failure(made, "the app's token")
@@ -231,6 +244,10 @@ def _json(answer: Answer) -> Any:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
         raise TryLater("GitHub answers with what is not JSON.") from error
+
+
+def _as_app() -> dict[str, str]:
+    return {"authorization": f"Bearer {_app_jwt()}", "accept": "application/vnd.github+json"}
 
 
 def _app_jwt() -> str:
