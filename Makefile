@@ -8,7 +8,7 @@ TRAIN := .venv-train
 DATA ?= ../shared/datasets
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test bench lint format lock train train-with-teacher test-train clean
+.PHONY: help install run test bench lint format lock github-schema train train-with-teacher test-train clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,18 @@ lock: $(VENV)/.test ## Resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra test --extra train -c requirements-test.lock pyproject.toml -o requirements-train.lock
+
+github-schema: build/github/api.json build/github/schema.graphql ## Fetch GitHub's own descriptions, by which tests check our requests
+
+build/github/api.json:
+	@mkdir -p build/github && cd build/github && npm pack --silent @octokit/openapi@23.0.2 >/dev/null
+	@tar -xzOf build/github/octokit-openapi-23.0.2.tgz package/generated/api.github.com.json > $@.part
+	@mv $@.part $@ && rm build/github/octokit-openapi-23.0.2.tgz
+
+build/github/schema.graphql:
+	@mkdir -p build/github && cd build/github && npm pack --silent @octokit/graphql-schema@15.26.1 >/dev/null
+	@tar -xzOf build/github/octokit-graphql-schema-15.26.1.tgz package/schema.graphql > $@.part
+	@mv $@.part $@ && rm build/github/octokit-graphql-schema-15.26.1.tgz
 
 train: $(TRAIN)/.installed ## Train the classifier anew from DATA (about an hour and a quarter on two cores)
 	$(TRAIN)/bin/python manage.py train --data $(DATA)

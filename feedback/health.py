@@ -1,6 +1,7 @@
 """How a source does: what its service says when asked, and what its polls came to."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from feedback.channels import make_channel
@@ -9,6 +10,16 @@ from feedback.intake import team_of
 from feedback.models import Source
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One check before a launch, in a line for a person; `about` is what kind of thing it is."""
+
+    check: str
+    ok: bool
+    message: str
+    about: str = ""
 
 
 def check(source: Source) -> Health:

@@ -189,6 +189,8 @@ class Tracker(Served):
                 return Answer({"name": name, "node_id": found}) if found else GONE
             case ["POST", "labels"]:
                 return self._label(repo, request.json)
+            case ["GET", "releases"]:
+                return Answer(repo.releases)
             case ["GET", "releases", "latest"]:
                 return Answer(repo.releases[-1]) if repo.releases else GONE
             case ["GET", "security-advisories"]:
@@ -286,6 +288,8 @@ class Tracker(Served):
             case "Newest":
                 nodes = list(reversed(repo.discussions))
                 return Answer({"data": {"repository": {"discussions": {"nodes": nodes}}}})
+            case "Enabled":
+                return Answer({"data": {"repository": {"discussions": {"totalCount": 0}}}})
             case "Discussions":
                 nodes = list(reversed(repo.discussions))
                 info = {"endCursor": None, "hasNextPage": False}

@@ -180,8 +180,9 @@ def _waiting(clocks: QuerySet[Clock]) -> tuple[Waiting, ...]:
 
 
 def _quotes(items: QuerySet[Item], category: str, sentiment: str, count: int) -> tuple[Quote, ...]:
-    """The surest words of different people; what its author has deleted is not quoted."""
-    found = items.filter(category=category, sentiment=sentiment).exclude(messages__is_deleted=True)
+    """The surest words of different people; what is deleted or restricted is not quoted."""
+    found = items.filter(category=category, sentiment=sentiment, restricted_at=None)
+    found = found.exclude(messages__is_deleted=True)
     quotes: dict[object, Quote] = {}
     ordered = found.select_related("author").order_by("-trusted", "-confidence", "pk")
     for item in ordered[:QUOTES_LOOKED_AT]:

@@ -19,6 +19,10 @@ _PREFIXES = (
     r"hf_\w{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|whsec_\w{10,}|dop_v1_\w{20,}|sq0\w{3}-[\w-]{20,}|"
     r"EAAC\w{20,}|shp(?:at|ss|ca|pa)_\w{20,}|lin_api_\w{20,}|ntn_\w{20,}|dckr_pat_[\w-]{20,}"
 )
+_NAMES_OF_SECRETS = (
+    r"(?:password|passwd|pwd|passphrase|secret|token|api[_ -]?key|access[_ -]?key|"
+    r"private[_ -]?key|credential|cookie|session[_ -]?id)"
+)
 _SECRETS = (
     re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL),
     re.compile(r"\bey[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # a JWT
@@ -29,15 +33,13 @@ _SECRETS = (
         r"(?<=[?&])(?:[\w-]*(?:token|key|secret|sig|signature|password|code|session)[\w-]*)=[^\s&#]+",
         re.IGNORECASE,
     ),
-    re.compile(
-        rf"\b(?:bearer|basic)\s+[\w.~+/=-]{{12,}}|\bauthorization\s*:\s*{_VALUE}", re.IGNORECASE
-    ),
-    re.compile(
-        r"\b[\w-]*(?:password|passwd|pwd|passphrase|secret|token|api[_ -]?key|access[_ -]?key|"
-        rf"private[_ -]?key|credential|cookie|session[_ -]?id)[\w-]*[\"'`]?\s*(?:[:=]|=>|\bis\b)\s*{_VALUE}",
-        re.IGNORECASE,
-    ),
+    re.compile(rf"\bauthorization\s*:\s*(?:\w+\s+)?{_VALUE}", re.IGNORECASE),
+    re.compile(r"\b(?:bearer|basic)\s+[\w.~+/=-]{12,}", re.IGNORECASE),
 )
+_NAMED = rf"\b[\w-]*{_NAMES_OF_SECRETS}[\w-]*[\"'`]?\s*(?:[:=]|=>|\bis\b)\s*"
+_ASSIGNED = re.compile(_NAMED + _VALUE, re.IGNORECASE)
+# "The token is invalid" tells no token; one has a digit.
+_TOLD = re.compile(rf"{_NAMED}(?=[^\s,;&<>]*\d){_VALUE}", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?:mailto:)?[\w.+'-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
 )
@@ -68,7 +70,7 @@ def redact(text: str, names: Iterable[str] = ()) -> Redacted:
         removed.append(kind)
         return f"[{kind}]"
 
-    for pattern in _SECRETS:
+    for pattern in (*_SECRETS, _ASSIGNED):
         text = pattern.sub(lambda _: taken("secret removed"), text)
     text = _ADDRESS.sub(lambda _: taken("address removed"), text)
     text = _IP.sub(
@@ -89,7 +91,7 @@ def redact(text: str, names: Iterable[str] = ()) -> Redacted:
 
 def has_secret(text: str) -> bool:
     """Whether a text holds what looks like a credential."""
-    return any(pattern.search(text[:LONGEST]) for pattern in _SECRETS)
+    return any(pattern.search(text[:LONGEST]) for pattern in (*_SECRETS, _TOLD))
 
 
 def _without_phones(text: str, removed: list[str]) -> str:

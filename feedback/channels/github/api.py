@@ -156,16 +156,29 @@ class Api:
             self._app_tokens[repository] = (kept, until)
         return kept
 
+    def installation(self, repository: str) -> Mapping[str, str]:
+        """The permissions of the app in a repository. Raises TryLater, SourceStopped."""
+        given = self._installed(repository).get("permissions")
+        return given if isinstance(given, Mapping) else {}
+
+    def _installed(self, repository: str) -> Mapping[str, Any]:
+        value = self._as_installed(repository, f"/repos/{repository}/installation")
+        return value if isinstance(value, Mapping) else {}
+
     def _app_token(self, repository: str) -> tuple[str, float]:
         """A token of the app's installation in a repository, and when it ends."""
         try:
-            found = self._as_app(f"/repos/{repository}/installation")
-            value = self._as_app(f"/app/installations/{found['id']}/access_tokens", "POST")
+            path = f"/app/installations/{self._installed(repository)['id']}/access_tokens"
+            value = self._as_installed(repository, path, "POST")
             return str(value["token"]), datetime.fromisoformat(value["expires_at"]).timestamp()
-        except Gone as error:
-            raise SourceStopped(f"The GitHub app is not installed in {repository}.") from error
         except (KeyError, TypeError, ValueError) as error:
             raise TryLater("GitHub's answer to the app cannot be read.") from error
+
+    def _as_installed(self, repository: str, path: str, method: str = "GET") -> Any:
+        try:
+            return self._as_app(path, method)
+        except Gone as error:
+            raise SourceStopped(f"The GitHub app is not installed in {repository}.") from error
 
     def _as_app(self, path: str, method: str = "GET") -> Any:
         """What GitHub tells the app itself. Raises Gone, TryLater, SourceStopped."""

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from feedback.channels.base import Sent, SourceStopped, TryLater
 from feedback.channels.github.api import Api, failure, message, was_sent
-from feedback.channels.github.posts import issue_id
+from feedback.channels.github.posts import is_own, issue_id
 from feedback.http import Answer, HTTPFailure
 
 LOOK_BACK = timedelta(minutes=5)  # clocks may differ
@@ -113,7 +113,9 @@ def find_issue(
         if "pull_request" in row:
             continue
         is_ours = new.mark in str(row.get("body"))
-        is_alike = str(row.get("title")) == new.title and row.get("number") not in taken
+        # With another mark it is another of ours that says the same.
+        is_alike = str(row.get("title")) == new.title and not is_own(row.get("body"))
+        is_alike = is_alike and row.get("number") not in taken
         if is_ours or (is_alike and _is_young(row, since)):
             return filed(row, repository_id)
     return None

@@ -2,13 +2,18 @@
 
 import json
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils.module_loading import import_string
 
 from feedback.commands import ServiceCommand
-from feedback.health import check
+from feedback.health import Checked, check
 from feedback.models import Source
+
+# Checks of what stands above this package: by name, for nothing below imports it.
+OTHERS = ("triage.tracking.checks.checks",)
 
 
 class Command(ServiceCommand):
@@ -27,13 +32,20 @@ class Command(ServiceCommand):
                 "No source is enabled. Enable one in the playbook (manage.py playbook dump).",
                 returncode=2,
             )
-        failed = 0
-        for source in sources:
-            health = check(source)
-            failed += not health.ok
-            row = {"check": f"source {source.name}", "ok": health.ok, "message": health.message}
-            word = "ok     " if health.ok else "MISSING"
-            line = f"{word}  {row['check']} ({source.channel}): {health.message}"
-            self.stdout.write(json.dumps(row) if options["json"] else line)
+        rows = [*map(_row, sources), *(row for name in OTHERS for row in import_string(name)())]
+        for row in rows:
+            self.stdout.write(json.dumps(asdict(row)) if options["json"] else _line(row))
+        failed = sum(not row.ok for row in rows)
         if failed:
-            raise CommandError(f"{failed} of {len(sources)} checks failed; see above.")
+            raise CommandError(f"{failed} of {len(rows)} checks failed; see above.")
+
+
+def _row(source: Source) -> Checked:
+    health = check(source)
+    name = f"source {source.name}"
+    return Checked(check=name, ok=health.ok, message=health.message, about=source.channel)
+
+
+def _line(row: Checked) -> str:
+    about = f" ({row.about})" if row.about else ""
+    return f"{'ok     ' if row.ok else 'MISSING'}  {row.check}{about}: {row.message}"
