@@ -84,17 +84,18 @@ def _like_examples(text: str, likest: "Mapping[str, Like]") -> Iterator[tuple[Se
 
 
 def decide(
-    scores: Mapping[str, float], evidence: Evidence, p0_threshold: float
+    scores: Mapping[str, float], evidence: Evidence, p0_threshold: float, bug: float = 1.0
 ) -> tuple[str, list[str]]:
     """Severity of a bug and the reasons for it.
 
-    `scores`: the model's probability of each severity; at `p0_threshold` and above P0 wins even
-    where it is not the likeliest, because a missed P0 costs more than a false one.
+    `scores`: the model's probability of each severity if it is a bug, `bug` that it is one. Where
+    their product is at `p0_threshold` or above, P0 wins even where it is not the likeliest,
+    because a missed P0 costs more than a false one.
     """
-    severity = _by_model(scores, p0_threshold)
+    severity = _by_model(scores, p0_threshold, bug)
     reasons = [f"severity {severity} by its words ({scores[severity]:.0%})"]
     if evidence.denied and not evidence.is_grave and severity == Severity.P0:
-        severity = _by_model({**scores, Severity.P0: 0.0}, p0_threshold)
+        severity = _by_model({**scores, Severity.P0: 0.0}, p0_threshold, bug)
         reasons.append(f"\u201c{evidence.denied[0]}\u201d is denied or imagined: no P0")
     for raised, phrase in evidence.found:
         reasons.append(f"\u201c{phrase}\u201d is evidence of {raised}")
@@ -118,8 +119,8 @@ def raised_by_reports(severity: str, people: int, rule: "ClusterRule | None") ->
     return raised, f"{people} people report the same within {minutes:g} minutes: {raised}"
 
 
-def _by_model(scores: Mapping[str, float], p0_threshold: float) -> Severity:
-    if scores[Severity.P0] >= p0_threshold:
+def _by_model(scores: Mapping[str, float], p0_threshold: float, bug: float) -> Severity:
+    if bug * scores[Severity.P0] >= p0_threshold:
         return Severity.P0
     return Severity(max(scores, key=lambda name: scores[name]))
 

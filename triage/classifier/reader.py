@@ -197,9 +197,11 @@ class Reader:
         by_severity = _named(SEVERITIES, row["severity"])
         evidence = severity.evidence(words, playbook, likest)
         category = _best(by_category)
-        if evidence.is_grave and by_category["bug"] >= self.card["grave_bug"]:
+        bug, threshold = by_category["bug"], self.card["p0_threshold"]
+        is_grave = evidence.is_grave or bug * by_severity["P0"] >= threshold
+        if is_grave and bug >= self.card["grave_bug"]:
             category = "bug"
-        grade, reasons = severity.decide(by_severity, evidence, self.card["p0_threshold"])
+        grade, reasons = severity.decide(by_severity, evidence, threshold, bug)
         is_bug = category == "bug"
         topic, topic_reason = subjects.steer(words, _named(TOPICS, row["topic"]), playbook, likest)
         tongue = language.detect(words)

