@@ -23,10 +23,11 @@ class ServiceCommand(BaseCommand):
     _called_from_command_line: bool  # Django's own
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """The parser, whose errors are one line."""
+        """The parser, whose errors are one line; options may stand before, between and behind."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         if self._called_from_command_line:
             parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
+            parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
         return parser
 
     def execute(self, *args: Any, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 """One process tree: starts the service's processes, brings a dead one back, stops them all."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -112,3 +113,14 @@ def say(name: str, line: str) -> None:
     with suppress(OSError):
         sys.stdout.write(f"{name:>9} | {line}\n")
         sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the commands that `up` hands over as JSON, in the process that was `up`."""
+    Supervisor(json.loads(sys.argv[1])).run()
+    with suppress(OSError):
+        sys.stdout.write("Stopped.\n")
+
+
+if __name__ == "__main__":
+    main()

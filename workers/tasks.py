@@ -3,11 +3,16 @@
 A stage that has more to do than it could in its few seconds hints at itself again.
 """
 
+import threading
+from contextlib import suppress
+
 from feedback import hints, polling, refreshing
 from triage import alerts, clocks, outbox, pipeline, troubles
 from triage.classifier import ModelError, get_reader
 from triage.tracking import deciding, sync
 from workers.app import app
+
+LOADING = threading.Lock()  # two threads at once would load the model twice, or half
 
 
 @app.task
@@ -21,6 +26,8 @@ def poll(source_id: int) -> None:
 def triage() -> None:
     """Read what came in; without its model it waits, and staff are told."""
     try:
+        with LOADING, suppress(ModelError):  # which matters only if there is something to read
+            get_reader()
         has_more = pipeline.triage_waiting()
         if troubles.lasts("classifier"):
             get_reader()  # there may have been nothing to read

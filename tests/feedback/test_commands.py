@@ -58,6 +58,14 @@ def test_help_has_an_example_and_a_wrong_argument_is_one_line_with_status_2(name
     assert f"manage.py {name} --help" in told
 
 
+@pytest.mark.parametrize(
+    "words", ["check --json a.toml", "--json check a.toml", "check a.toml --json"]
+)
+def test_options_may_stand_anywhere(words):
+    _, options = parsed("playbook", words.split())
+    assert (options["action"], options["file"], options["json"]) == ("check", "a.toml", True)
+
+
 WRONG = [
     ["poll", "nowhere"],
     ["classify"],

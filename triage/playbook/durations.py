@@ -10,7 +10,7 @@ LONGEST = timedelta(days=366)
 NO_CLOCK = ("best effort", "backlog")
 
 
-def duration(value: object) -> timedelta:
+def duration(value: object, longest: timedelta = LONGEST) -> timedelta:
     """The span that a text names. Raises ValueError saying what to write instead."""
     if isinstance(value, timedelta):
         return value
@@ -18,10 +18,10 @@ def duration(value: object) -> timedelta:
         raise ValueError(f'{_shown(value)} is not a duration. Write "15m" or "2h"')
     parts = {unit: int(count) for count, unit in _PART.findall(value)}
     if max(parts.values()) > 10_000_000:
-        raise ValueError(f"{_shown(value)} is too long. Write at most 366d")
+        raise ValueError(f"{_shown(value)} is too long. Write at most {longest.days}d")
     span = timedelta(**{_UNITS[unit]: count for unit, count in parts.items()})
-    if not timedelta(0) < span <= LONGEST:
-        raise ValueError(f"{_shown(value)} is out of range. Write between 1s and 366d")
+    if not timedelta(0) < span <= longest:
+        raise ValueError(f"{_shown(value)} is out of range. Write between 1s and {longest.days}d")
     return span
 
 

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from triage import playbook, report
 from triage.playbook.durations import duration
 
 FORMATS = ("html", "json")
+LONGEST = timedelta(days=7_300)  # what was recorded long ago can be reported
 
 
 class Command(ServiceCommand):
@@ -28,7 +30,7 @@ class Command(ServiceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            span = duration(options["since"])
+            span = duration(options["since"], longest=LONGEST)
         except ValueError as error:
             raise CommandError(f"--since: {error}.", returncode=2) from None
         if options["format"] not in FORMATS:

@@ -1,6 +1,8 @@
 """Everything in one process tree on embedded defaults."""
 
 import fcntl
+import json
+import os
 import secrets
 import shutil
 import socket
@@ -16,7 +18,6 @@ from django.core.management.base import CommandError
 from feedback.commands import ServiceCommand
 from triage.playbook import PlaybookError, store
 from workers.app import hints_folder
-from workers.supervisor import Supervisor
 
 ADMIN = "admin"
 
@@ -42,9 +43,10 @@ class Command(ServiceCommand):
         self._first_admin()
         self.stdout.write(f"Feedback triage runs at {address()} — Ctrl-C stops it.")
         self.stdout.flush()
-        Supervisor(commands()).run()
-        self.stdout.write("Stopped.")
-        lock.close()
+        # The supervisor takes this process over: it needs no Django, and waits in a few megabytes.
+        os.set_inheritable(lock.fileno(), True)
+        module = ["-m", "workers.supervisor", json.dumps(commands())]
+        os.execv(sys.executable, [sys.executable, *module])  # noqa: S606 - our own command line
 
     def _prepare(self) -> None:
         call_command("migrate", interactive=False, verbosity=0)
