@@ -15,12 +15,15 @@ GIVE_UP = 2  # parts that fail in one poll: it is the service that fails
 
 
 class Round:
-    """Which parts are `left` to read before the source has been read whole once."""
+    """Which parts are `left` to read before the source has been read whole once.
+
+    A new round begins with the parts that failed in the last one.
+    """
 
     def __init__(self, cursor: Mapping[str, Any], parts: Sequence[str]) -> None:
-        kept = cursor.get("left")
-        left = [part for part in kept if part in parts] if isinstance(kept, list) else []
-        self.left = left or list(dict.fromkeys(parts))
+        left, failed = (_kept(cursor.get(name), parts) for name in ("left", "failed"))
+        self.left = list(dict.fromkeys([*left, *failed] if left else [*failed, *parts]))
+        self.failed: list[str] = []
         self.failures: list[TryLater] = []
 
     def run(self, read: Callable[[str], bool], is_full: Callable[[], bool]) -> None:
@@ -32,11 +35,16 @@ class Round:
                 is_done = read(part)
             except TryLater as error:
                 self.failures.append(error)
-                if error.wait or len(self.failures) >= GIVE_UP:
-                    return
-                is_done = True  # in this round; the next one tries it again
+                self.failed.append(part)
+                is_done = True  # the next round begins with it
             if is_done:
                 self.left.remove(part)
+            if self.failures and (self.failures[-1].wait or len(self.failures) >= GIVE_UP):
+                return
+
+    def cursor(self) -> dict[str, list[str]]:
+        """What of the round belongs into the source's cursor."""
+        return {"left": self.left, "failed": self.failed}
 
     @property
     def failure(self) -> TryLater | None:
@@ -52,3 +60,7 @@ class Round:
         """Raise what failed unless there is something to be stored first."""
         if self.failure and not has_news:
             raise self.failure
+
+
+def _kept(names: Any, parts: Sequence[str]) -> list[str]:
+    return [part for part in names if part in parts] if isinstance(names, list) else []

@@ -96,6 +96,10 @@ def test_what_was_read_and_paid_for_is_kept_though_a_part_fails(x: X) -> None:
     assert "cannot be reached" in str(batch.failure)
     with pytest.raises(TryLater):
         channel(queries=["#corp"]).poll(batch.cursor)
+    x.fault = None
+    asked = len(x.requests)
+    channel(queries=["#corp"]).poll(batch.cursor)  # what failed goes first
+    assert ["search" in request.path for request in x.requests[asked:]] == [True, False]
 
 
 def test_a_page_whose_name_is_forgotten_is_read_again(x: X) -> None:

@@ -87,7 +87,7 @@ class GitHub:
         return Batch(
             posts=tuple(reading.posts.values()),
             unreadable=tuple(reading.unreadable),
-            cursor={"repositories": states, "left": parts.left, "account": account},
+            cursor={"repositories": states, **parts.cursor(), "account": account},
             more=parts.more,
             failure=parts.failure,
             account=str(account.get("login") or ""),

@@ -28,6 +28,14 @@ def is_own(body: Any) -> bool:
     return isinstance(body, str) and MARKER in body
 
 
+def is_pull_request(issue: Mapping[str, Any]) -> bool:
+    """Whether what is listed as an issue is a pull request; older servers name it with nulls."""
+    told = issue.get("pull_request")
+    if isinstance(told, Mapping) and told:
+        return any(value is not None for value in told.values())
+    return "pull_request" in issue
+
+
 def issue_post(issue: Mapping[str, Any], repository: str, repository_id: int) -> Post:
     """The post of an issue. Raises ValueError if it cannot be one."""
     number = _whole(issue.get("number"))

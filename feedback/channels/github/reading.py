@@ -9,7 +9,13 @@ from typing import Any
 
 from feedback.channels.base import Post, TryLater, Unreadable
 from feedback.channels.github.api import Api, Gone
-from feedback.channels.github.posts import comment_post, is_own, issue_number, issue_post
+from feedback.channels.github.posts import (
+    comment_post,
+    is_own,
+    is_pull_request,
+    issue_number,
+    issue_post,
+)
 
 PAGE = 100
 PAGES = 10  # of one poll
@@ -69,7 +75,7 @@ class Repository:
         """Issues that changed, pull requests left out."""
 
         def take(row: Mapping[str, Any]) -> None:
-            if "pull_request" in row:
+            if is_pull_request(row):
                 return
             reading.titles[f"{self.name}#{row.get('number')}"] = str(row.get("title") or "")
             reading.add(row, lambda: issue_post(row, self.name, self.id))

@@ -19,6 +19,7 @@ from feedback.channels.github.posts import (
     discussion_post,
     gone,
     is_own,
+    is_pull_request,
     issue_id,
     issue_number,
     issue_post,
@@ -68,7 +69,7 @@ def _take(event: str, payload: Mapping[str, Any]) -> bool:
     row = payload.get("comment") or payload.get("issue") or payload.get("discussion")
     if source is None or not isinstance(row, Mapping) or is_own(row.get("body")):
         return False
-    if "pull_request" in (payload.get("issue") or {}):
+    if is_pull_request(payload.get("issue") or {}):
         return False
     try:
         add_posts(source, [_post(event, payload, name)])

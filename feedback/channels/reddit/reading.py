@@ -77,7 +77,7 @@ class Reading:
         return Batch(
             posts=tuple(self.posts.values()),
             unreadable=tuple(self.unreadable),
-            cursor={"parts": self.parts, "left": parts.left, "account": self.account},
+            cursor={"parts": self.parts, **parts.cursor(), "account": self.account},
             no_sooner=pause,
             more=parts.more and not pause,
             failure=parts.failure,

@@ -262,7 +262,7 @@ class _Reading:
 
     def batch(self, now: datetime, parts: Round, account: str) -> Batch:
         self.cursor["meter"] = {"month": self.meter.month, "reads": self.meter.reads}
-        self.cursor |= {"left": parts.left, "retweets": self.retweets}
+        self.cursor |= {**parts.cursor(), "retweets": self.retweets}
         return Batch(
             posts=tuple(self.posts.values()),
             unreadable=tuple(self.unreadable),
