@@ -20,6 +20,7 @@ from feedback.channels.mail.texts import content, parts_of, texts_of, walk
 
 MARK_HEADER = "x-feedback-reply"
 OURS = re.compile(r"<feedback\.([0-9a-f]{20})@[^<>\s]+>")
+_DIGEST = re.compile(r"[0-9a-f]{20}")
 MARK = re.compile(r"\[ref:([0-9a-f]{20})\]")
 ADDRESS_MARK = re.compile(r"\+f\.?([0-9a-f]{20})@")
 _LINES = re.IGNORECASE | re.MULTILINE
@@ -51,7 +52,7 @@ class Mail:
     why: str  # of a bounce
     marks: list[str]  # "encrypted", "signed", "invitation"
     attached: list[Attached]
-    is_our_copy: bool  # has the header or the id of what this service sent
+    digest_of_ours: str  # names the reply of this service that it says it is
 
 
 def parse(
@@ -101,7 +102,7 @@ def parse(
         why=_why(texts.whole) if why == "bounce" else "",
         marks=_marks(message),
         attached=attached_to(parts, spilled),
-        is_our_copy=bool(header(message, MARK_HEADER)) or bool(OURS.fullmatch(id_)),
+        digest_of_ours=_digest_of_ours(message, id_),
     )
 
 
@@ -133,6 +134,12 @@ def _marks_of_ours(message: Message, text: str) -> list[str]:
     for name in ("to", "cc", "delivered-to", "x-original-to"):
         found += ADDRESS_MARK.findall(header(message, name).casefold())
     return list(dict.fromkeys(found))
+
+
+def _digest_of_ours(message: Message, id_: str) -> str:
+    told = header(message, MARK_HEADER)
+    named = OURS.fullmatch(id_)
+    return told if _DIGEST.fullmatch(told) else named[1] if named else ""
 
 
 def _is_failure(text: str) -> bool:
