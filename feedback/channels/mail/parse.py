@@ -75,7 +75,8 @@ def parse(
     kind = message.get_content_type()
     texts = texts_of(parts, is_report=kind == "multipart/report")
     why = automatic.reason(lambda n: header(message, n), kind, author, subject, texts.whole, lists)
-    returned = _RETURNED.search(raw[:500_000].decode("latin-1"))
+    body_at = _body_at(raw)
+    returned = _RETURNED.search(raw[body_at : body_at + 500_000].decode("latin-1"))
     if returned and not why:  # our own mail, sent back by who knows what
         why = "bounce"
     found = ids(message, "message-id")
@@ -112,12 +113,17 @@ def without_envelope(raw: bytes) -> bytes:
     return raw.split(b"\n", 1)[-1] if raw.startswith((b"From ", b">From ")) else raw
 
 
+def _body_at(raw: bytes) -> int:
+    """Where the headers end; 0 where nothing divides them from the rest."""
+    found = re.search(rb"\r?\n\r?\n", raw)
+    return found.end() if found else 0
+
+
 def _fingerprint(message: Message, raw: bytes) -> str:
     """Of what the author wrote: other headers, and line ends, differ from mailbox to mailbox."""
     said = " ".join(str(message.get(name, "")) for name in ("from", "subject"))
     digest = hashlib.sha256(" ".join(said.split()).encode("utf-8", "replace") + b"\n")
-    found = re.search(rb"\r?\n\r?\n", raw)
-    digest.update(b" ".join(raw[found.end() if found else 0 :].split()))
+    digest.update(b" ".join(raw[_body_at(raw) :].split()))
     return f"m{digest.hexdigest()[:12]}"  # never a number: SQLite's JSON would make it one
 
 
