@@ -26,7 +26,11 @@ def placed(posts: Sequence[Post]) -> Sequence[Post]:
         if post.letter and post.external_id not in held:
             batch.setdefault(post.external_id, post.letter.fingerprint)
     known = {id_: fingerprint for id_, (_, fingerprint) in held.items()} | batch
-    return [_placed(post, post.letter, known) if post.letter else post for post in posts]
+    return [
+        _placed(post, post.letter, known) if post.letter else post
+        for post in posts
+        if not (post.letter and post.letter.is_copy and post.external_id in held)
+    ]
 
 
 def _held(mails: Sequence[Post]) -> Mapping[str, tuple[str, str | None]]:

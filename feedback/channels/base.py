@@ -33,13 +33,15 @@ class Letter:
     """What a mail says beside its text, for whoever decides where it belongs.
 
     `fingerprint` is of its content: one id with two fingerprints is two mails. `ancestors` are the
-    ids that it answers, nearest first. `ours` overrules what the author's address says.
+    ids that it answers, nearest first. `ours` overrules what the author's address says; `is_copy`
+    if this service sent it, so that it is news only to a database that was restored.
     `automatic` says why a program wrote it, if one did.
     """
 
     fingerprint: str
     ancestors: tuple[str, ...] = ()
     ours: bool = False
+    is_copy: bool = False
     automatic: str = ""
     is_failure: bool = False  # a bounce that says that a mail did not arrive
 

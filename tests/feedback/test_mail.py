@@ -13,9 +13,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from feedback import files
+from feedback.channels.base import Unreadable
 from feedback.channels.mail import Email
 from feedback.channels.mail.parse import parse
+from feedback.channels.mail.posts import Origin, kept_raw
+from feedback.intake import add_posts
 from feedback.models import Item, Message, RejectedPost, Source
+from feedback.replay import replay
 from tests import mail_server
 from tests.mail_server import USER, Dovecot, make_mail
 from tests.mailbox import poll, read, settle
@@ -446,3 +451,50 @@ def test_files_are_kept_named_safely_and_only_ever_downloaded(
     page = admin_client.get(reverse("admin:feedback_item_change", args=[message.item_id]))
     assert "Quotations and signature" in page.content.decode()
     assert "_x_.html" in page.content.decode()
+
+
+def test_a_reply_that_a_restored_database_does_not_know_is_found_in_the_mailbox(
+    mailbox: Source, dovecot: Dovecot, smtp: mail_server.Post
+) -> None:
+    entry = waiting_reply(mailbox, dovecot)
+    settle()
+    item = Item.objects.get()
+    poll(mailbox)
+    assert item.messages.filter(ours=True).count() == 1
+    entry.refresh_from_db()
+    OutboxEntry.objects.all().delete()
+    Message.objects.filter(ours=True).delete()
+    Source.objects.update(cursor={})
+    mailbox.refresh_from_db()
+    poll(mailbox)
+    reply = item.messages.get(ours=True)
+    assert (reply.kind, reply.text) == ("reply", "Which version?")
+
+
+def test_a_mail_taken_for_automatic_becomes_an_item_by_one_click(
+    mailbox: Source, dovecot: Dovecot, admin_client: Client
+) -> None:
+    dovecot.append(make_mail("Your robot is broken.", subject="Out of office view is empty"))
+    poll(mailbox)
+    mail = Message.objects.get()
+    assert (mail.automatic, mail.item) == ("reply", None)
+    chosen = {"action": "make_items", "_selected_action": [mail.pk]}
+    admin_client.post(reverse("admin:feedback_automaticmail_changelist"), chosen)
+    mail.refresh_from_db()
+    assert mail.item is not None
+    assert mail.item.title == "Out of office view is empty"
+    assert mail.automatic is None
+    settle()
+    mail.item.refresh_from_db()
+    assert mail.item.category
+
+
+def test_a_mail_that_was_set_aside_is_taken_in_after_a_mend(mailbox: Source) -> None:
+    kept = files.keep(make_mail("Now it can be read."), packed=True)
+    raw = kept_raw(kept, Origin(box="INBOX", uid=7), b"From: ann")
+    row = Unreadable(external_id=f"INBOX:{kept}", raw=raw, error="It could not be read.")
+    add_posts(mailbox, [], [row])
+    taken, still = replay(mailbox, RejectedPost.objects.all())
+    assert (taken.new, still) == (1, 0)
+    assert Item.objects.get().messages.get().text == "Now it can be read."
+    assert RejectedPost.objects.get().resolved_at is not None

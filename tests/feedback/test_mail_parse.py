@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from feedback import files
@@ -188,6 +189,7 @@ def test_a_big_mail_is_read_by_lines_and_its_files_are_whole(encoding: str) -> N
         assert file.read().rstrip() == content.rstrip()
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=400), st.sampled_from(["", "From: a@b.c\n", "Subject: =?utf-8?q?"]))
 def test_no_bytes_stop_the_parser(content: bytes, head: str) -> None:
     mail = parse(head.encode() + content)
@@ -209,7 +211,8 @@ PIECES = (
 )
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=12))
+@hypothesis_settings(deadline=None, max_examples=40)
+@given(st.lists(st.sampled_from(PIECES), max_size=8))
 def test_no_structure_stops_the_reader_of_big_mails(pieces: list[bytes]) -> None:
     head = b'From: a@b.c\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
     small, spilled = big.slim(io.BytesIO(head + b"".join(pieces)))

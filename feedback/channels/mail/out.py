@@ -51,8 +51,8 @@ def letter(reply: Reply, config: Config) -> Outgoing:
     recipient = str(parent.get("reply_to") or parent.get("from") or "")
     if not _ADDRESS.fullmatch(recipient):
         raise ValueError("The mail names no address that could be answered. Answer another way.")
-    if recipient in config.team:
-        raise ValueError(f"{recipient} is an address of ours; a mail to it would come back here.")
+    if recipient == config.address:
+        raise ValueError(f"{recipient} is the mailbox itself; a mail to it would come back here.")
     mark = digest(reply.key)
     mail = EmailMessage(policy=POLICY)
     mail["From"] = formataddr((config.name, config.address))

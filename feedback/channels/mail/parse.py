@@ -20,6 +20,7 @@ from feedback.channels.mail.texts import content, parts_of, texts_of, walk
 
 MARK_HEADER = "x-feedback-reply"
 OURS = re.compile(r"<feedback\.([0-9a-f]{20})@[^<>\s]+>")
+_DIGEST = re.compile(r"[0-9a-f]{20}")
 MARK = re.compile(r"\[ref:([0-9a-f]{20})\]")
 ADDRESS_MARK = re.compile(r"\+f\.?([0-9a-f]{20})@")
 _LINES = re.IGNORECASE | re.MULTILINE
@@ -51,7 +52,7 @@ class Mail:
     why: str  # of a bounce
     marks: list[str]  # "encrypted", "signed", "invitation"
     attached: list[Attached]
-    is_our_copy: bool  # has the header or the id of what this service sent
+    digest_of_ours: str  # names the reply of this service that it says it is
 
 
 def parse(
@@ -74,7 +75,8 @@ def parse(
     kind = message.get_content_type()
     texts = texts_of(parts, is_report=kind == "multipart/report")
     why = automatic.reason(lambda n: header(message, n), kind, author, subject, texts.whole, lists)
-    returned = _RETURNED.search(raw[:500_000].decode("latin-1"))
+    body_at = _body_at(raw)
+    returned = _RETURNED.search(raw[body_at : body_at + 500_000].decode("latin-1"))
     if returned and not why:  # our own mail, sent back by who knows what
         why = "bounce"
     found = ids(message, "message-id")
@@ -101,7 +103,7 @@ def parse(
         why=_why(texts.whole) if why == "bounce" else "",
         marks=_marks(message),
         attached=attached_to(parts, spilled),
-        is_our_copy=bool(header(message, MARK_HEADER)) or bool(OURS.fullmatch(id_)),
+        digest_of_ours=_digest_of_ours(message, id_),
     )
 
 
@@ -111,12 +113,17 @@ def without_envelope(raw: bytes) -> bytes:
     return raw.split(b"\n", 1)[-1] if raw.startswith((b"From ", b">From ")) else raw
 
 
+def _body_at(raw: bytes) -> int:
+    """Where the headers end; 0 where nothing divides them from the rest."""
+    found = re.search(rb"\r?\n\r?\n", raw)
+    return found.end() if found else 0
+
+
 def _fingerprint(message: Message, raw: bytes) -> str:
     """Of what the author wrote: other headers, and line ends, differ from mailbox to mailbox."""
     said = " ".join(str(message.get(name, "")) for name in ("from", "subject"))
     digest = hashlib.sha256(" ".join(said.split()).encode("utf-8", "replace") + b"\n")
-    found = re.search(rb"\r?\n\r?\n", raw)
-    digest.update(b" ".join(raw[found.end() if found else 0 :].split()))
+    digest.update(b" ".join(raw[_body_at(raw) :].split()))
     return f"m{digest.hexdigest()[:12]}"  # never a number: SQLite's JSON would make it one
 
 
@@ -133,6 +140,12 @@ def _marks_of_ours(message: Message, text: str) -> list[str]:
     for name in ("to", "cc", "delivered-to", "x-original-to"):
         found += ADDRESS_MARK.findall(header(message, name).casefold())
     return list(dict.fromkeys(found))
+
+
+def _digest_of_ours(message: Message, id_: str) -> str:
+    told = header(message, MARK_HEADER)
+    named = OURS.fullmatch(id_)
+    return told if _DIGEST.fullmatch(told) else named[1] if named else ""
 
 
 def _is_failure(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from feedback import files
 from feedback.channels.base import Letter, Post
 from feedback.channels.mail.big import slim
-from feedback.channels.mail.parse import Mail, parse
+from feedback.channels.mail.parse import MARK, Mail, parse
 
 CHANNEL = "email"
 BIG = 1_000_000  # bytes above which a mail is read line by line
@@ -48,9 +48,9 @@ def read_kept(name: str, origin: Origin, ours: Ours) -> Mail:
     return parse(small, origin.received, lists=ours.lists, spilled=spilled)
 
 
-def is_own_copy(mail: Mail, ours: Ours) -> bool:
-    """Whether it is what this service sent: the outbox knows it."""
-    return mail.is_our_copy and mail.author in ours.addresses
+def own_digest(mail: Mail, ours: Ours) -> str:
+    """Which reply of this service a mail is a copy of, or ""; a stranger may not say so."""
+    return mail.digest_of_ours if mail.author in ours.addresses else ""
 
 
 def post_of(mail: Mail, kept: str, origin: Origin, ours: Ours) -> Post:
@@ -58,27 +58,35 @@ def post_of(mail: Mail, kept: str, origin: Origin, ours: Ours) -> Post:
     ancestors = mail.references + [
         f"<feedback.{digest}@{ours.domain}>" for digest in mail.marks_of_ours
     ]
+    digest = own_digest(mail, ours)
     marks = [*mail.marks, *(["cut"] if origin.is_cut else [])]
     return Post(
         channel=CHANNEL,
-        external_id=mail.id,
+        # By what it names itself in our header: some servers give a mail another id.
+        external_id=f"<feedback.{digest}@{ours.domain}>" if digest else mail.id,
         thread_id=(mail.references or [mail.id])[-1],
         parent_id=None,
         author=mail.author or None,
         author_name=mail.author_name,
         title=mail.subject,
-        text=mail.own,
+        text=without_mark(mail.own) if digest else mail.own,
         context=f"subject: {mail.subject}" if mail.subject and ancestors else "",
         created_at=mail.at,
         raw=_raw(mail, kept, origin, marks),
         letter=Letter(
             fingerprint=mail.fingerprint,
             ancestors=tuple(dict.fromkeys(ancestors)),
-            ours=origin.is_sent,
+            ours=origin.is_sent or bool(digest),
+            is_copy=bool(digest),
             automatic=mail.automatic,
             is_failure=mail.is_failure,
         ),
     )
+
+
+def without_mark(text: str) -> str:
+    """What we wrote, without the mark that we set below it."""
+    return MARK.sub("", text).strip()
 
 
 def _raw(mail: Mail, kept: str, origin: Origin, marks: list[str]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from feedback.channels.mail.posts import (
     MAIL_LIMIT,
     Origin,
     Ours,
-    is_own_copy,
     kept_raw,
+    own_digest,
     post_of,
     read_kept,
 )
@@ -184,12 +184,12 @@ class Reading:
 
 
 def is_wanted(mail: Mail, origin: Origin, ours: Ours) -> bool:
-    """Whether a mail is more than a copy of what the outbox sent, or a letter of ours to others.
+    """Whether a mail is more than a letter of ours to somebody who wrote nothing to us.
 
     Raises ValueError for a mail that says nothing.
     """
-    if is_own_copy(mail, ours):
-        return False
+    if own_digest(mail, ours):
+        return bool(mail.references)
     if origin.is_sent:  # what answers nothing is nobody's reply
         return bool(mail.references or mail.marks_of_ours) and not mail.automatic
     if not (mail.own or mail.subject or mail.attached):

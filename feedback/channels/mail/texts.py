@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from email.message import Message
 
 from feedback.channels.mail.headers import decoded, readable
+from feedback.text import plain
 
 TEXT_LIMIT = 200_000  # characters
+RICH_LIMIT = 300_000  # characters of HTML that are laid out
 REPORT_LIMIT = 4_000
 PARTS = 200
 POOR = 60  # characters of plain text below which HTML is asked whether it says more
+DEPTH = 1_000  # of tags in one another
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_ANY_TAG = re.compile(r"<[^<>]*>")
+_CLOSED_BY_ITSELF = frozenset("p br li td th tr img hr input meta link option dd dt col".split())
 _REPORTED = ("message/delivery-status", "message/rfc822", "text/rfc822-headers")
 _QUOTES = (
     ".gmail_quote",
@@ -50,19 +56,19 @@ def parts_of(message: Message) -> list[Message]:
 
 def texts_of(parts: Sequence[Message], *, is_report: bool) -> Texts:
     """The text of a mail's leaves; a report says what it reports on, too."""
-    plain: list[str] = []
+    bare: list[str] = []
     rich: list[str] = []
     for part in parts:
         kind = part.get_content_type()
         if is_report and kind in _REPORTED:
-            plain.append(_inner(part)[:REPORT_LIMIT])
+            bare.append(_inner(part)[:REPORT_LIMIT])
         elif is_file(part):
             continue
         elif kind == "text/html":
             rich.append(content(part))
         elif kind.startswith("text/") and kind != "text/calendar":
-            plain.append(content(part))
-    text = _tidy("\n".join(one for one in plain if one.strip()))
+            bare.append(content(part))
+    text = _tidy("\n".join(one for one in bare if one.strip()))
     if not rich or len(text) >= POOR:
         return Texts(text, text)
     whole = _tidy("\n".join(plain_of_html(one, quotes=True) for one in rich))
@@ -83,17 +89,32 @@ def plain_of_html(markup: str, *, quotes: bool) -> str:
     from inscriptis import get_text
     from selectolax.lexbor import LexborHTMLParser as HTMLParser
 
+    if _is_too_deep(markup):
+        return plain(_ANY_TAG.sub("\n", markup[:RICH_LIMIT]))
     tree = HTMLParser(markup[: TEXT_LIMIT * 4])
     tree.strip_tags(["script", "style", "title", "head"])
     for selector in () if quotes else _QUOTES:
         for node in tree.css(selector):
             node.decompose()
     fallback = tree.body.text(separator="\n", strip=True) if tree.body else ""
+    if len(markup) > RICH_LIMIT:  # the better way takes its time
+        return fallback
     try:
         text = str(get_text(tree.html or "")).strip()
     except Exception:  # noqa: BLE001 - lxml refuses what a browser would show
         return fallback
     return text if len(text) * 2 >= len(fallback) else fallback
+
+
+def _is_too_deep(markup: str) -> bool:
+    """Whether tags are nested so deep that a parser would take minutes."""
+    depth = 0
+    for tag in _TAG.finditer(markup):
+        if tag[2].casefold() not in _CLOSED_BY_ITSELF:
+            depth = max(0, depth - 1) if tag[1] else depth + 1
+            if depth > DEPTH:
+                return True
+    return False
 
 
 def content(part: Message) -> str:
