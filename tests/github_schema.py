@@ -61,9 +61,7 @@ def _parameters(operation: dict[str, Any], in_path: dict[str, str], request: Req
     from jsonschema import Draft202012Validator
 
     known = {(p["in"], p["name"]): p for p in map(_resolved, operation.get("parameters", []))}
-    wrong = [
-        f"the query has {name}" for name in request.query if ("query", name) not in known
-    ]
+    wrong = [f"the query has {name}" for name in request.query if ("query", name) not in known]
     for (place, name), parameter in known.items():
         values = {"path": in_path, "query": request.query}.get(place, {})
         if name not in values:
@@ -97,7 +95,7 @@ def _operation(method: str, path: str) -> tuple[dict[str, Any], dict[str, str]] 
     for pattern, names, methods in _paths():
         found = pattern.fullmatch(path)
         if found and method in methods:
-            values = {name: unquote(value) for name, value in zip(names, found.groups(), strict=True)}
+            values = dict(zip(names, map(unquote, found.groups()), strict=True))
             return methods[method], values
     return None
 

@@ -97,7 +97,11 @@ class ItemAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         item = get_object_or_404(Item.objects.seen_by(request.user), pk=pk)
-        context = {"item": item, "similar": _seen(similar_to(item), request), "back": queue.back(request)}
+        context = {
+            "item": item,
+            "similar": _seen(similar_to(item), request),
+            "back": queue.back(request),
+        }
         return TemplateResponse(request, "triage/item_similar.html", context)
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:

@@ -121,7 +121,9 @@ def neighbours(request: HttpRequest, item: Item) -> tuple[int | None, int | None
     asked = request.GET
     tab = asked.get("tab", "all")
     tab = tab if tab in TABS else "all"
-    items = _filtered(TABS[tab][1](Item.objects.seen_by(request.user), request), asked).exclude(pk=item.pk)
+    items = _filtered(TABS[tab][1](Item.objects.seen_by(request.user), request), asked).exclude(
+        pk=item.pk
+    )
     order = _order(tab)
     place = _place(item, order)
     ahead = items.filter(Q((f"{order}__lte", place)) & ~Q((order, place), id__gt=item.pk))

@@ -4,13 +4,12 @@ Each function is a step within the caller's transaction; what GitHub must hear o
 the outbox in the same transaction.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import User
-from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Substr
 
 from feedback.hints import hint
@@ -20,7 +19,6 @@ from triage.models import Delivery, OutboxEntry
 from triage.tracking import telling, wording
 from triage.tracking.models import (
     Example,
-    Form,
     IssueReport,
     ReportState,
     TrackedEvent,
@@ -89,7 +87,7 @@ def join(
     report.tracked, report.state, report.score = tracked, ReportState.JOINED, score
     report.candidates, report.reason, report.by, report.at = [], "", by, now
     report.save(update_fields=["tracked", "state", "score", "candidates", "reason", "by", "at"])
-    _learn(report.item, tracked, score, now)
+    _learn(report.item, tracked, score)
     recount(tracked)
     HistoryEntry.objects.create(
         item=report.item, at=now, by=by, event="tracked", detail={"tracked": tracked.pk}
@@ -230,7 +228,7 @@ def examples_of(item: Item) -> dict[str, Any] | None:
     }
 
 
-def _learn(item: Item, tracked: TrackedIssue, score: float | None, now: datetime) -> None:
+def _learn(item: Item, tracked: TrackedIssue, score: float | None) -> None:
     """Keep other words for the same as an example."""
     if score is not None and score >= NEW_WORDS:
         return
@@ -246,18 +244,8 @@ def _severity(tracked: TrackedIssue, worst: str | None) -> str:
     return str(min(known)) if known else ""
 
 
-def forms(category: str) -> Sequence[str]:
-    """What a category is filed as where the repository has it."""
-    return (Form.DISCUSSION, Form.ISSUE) if category == Category.FEATURE else (Form.ISSUE,)
-
-
 def people(tracked: TrackedIssue) -> int:
     """How many different people reported it; who is not known counts as one each."""
     joined = tracked.issue_reports.filter(state=ReportState.JOINED)
     known = joined.exclude(item__author=None).values("item__author").distinct().count()
     return int(known + joined.filter(item__author=None).count())
-
-
-def increase(field: str) -> F:
-    """A count one higher."""
-    return F(field) + 1

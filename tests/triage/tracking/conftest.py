@@ -68,7 +68,8 @@ def report(hn) -> Callable[..., Item]:
         place = source or hn
         is_bug = {"category": "bug", "severity": "P1"}
         read = {name: values.pop(name, default) for name, default in is_bug.items()}
-        post = make_post(channel=place.channel, **{"author": None, "url": "https://x.test/1"} | values | {"text": text})
+        defaults = {"author": None, "url": "https://x.test/1"}
+        post = make_post(channel=place.channel, **defaults | values | {"text": text})
         add_posts(place, [post])
         while pipeline.triage_waiting():
             pass
@@ -91,9 +92,7 @@ def settle(times: int = 6) -> None:
 def again() -> None:
     """Let what waits come due."""
     TrackedRepository.objects.update(next_write_at=None)
-    OutboxEntry.objects.filter(next_attempt_at__isnull=False).update(
-        next_attempt_at=timezone.now()
-    )
+    OutboxEntry.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=timezone.now())
     settle()
 
 

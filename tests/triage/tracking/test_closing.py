@@ -137,9 +137,7 @@ def test_an_engineers_comment_for_the_public_becomes_drafts(github, tracked, bod
 def test_a_later_report_is_offered_what_the_others_were_told(github, tracked, report, staff):
     text = "Known issue, {name}: try {workaround}. See {tracking}."
     values = {"workaround": "another browser"}
-    telling.tell(
-        tracked, Occasion.KNOWN, text, timezone.now(), key="k", values=values, by=staff
-    )
+    telling.tell(tracked, Occasion.KNOWN, text, timezone.now(), key="k", values=values, by=staff)
     late = report("The task board does not load, I only see a spinner.", author="cleo")
     settle()
     draft = telling.offered(late)
