@@ -149,7 +149,8 @@ for item in Item.objects.order_by("pk"):
         found["noise read as a bug"] += 1
 issue_of = {}
 votes = defaultdict(Counter)
-reports = list(IssueReport.objects.filter(state="joined").exclude(tracked=None).order_by("at", "pk"))
+reports = IssueReport.objects.filter(state="joined").exclude(tracked=None)
+reports = list(reports.order_by("at", "pk"))
 first = {}
 for r in reports:
     votes[r.tracked_id][name[r.item_id]] += 1

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.faults.service import ROOT
@@ -14,6 +15,7 @@ from tests.github_tracker import Tracker
 from tests.launch_bugs import BUGS, FRAMES
 
 PAIRS = 12
+POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL", "postgres://root@127.0.0.1:5432")
 
 READ = """
 from triage import pipeline
@@ -53,16 +55,15 @@ def database(request, tmp_path) -> dict[str, str]:
     """A database of the test's own."""
     if request.param == "sqlite":
         return {}
-    from psycopg import OperationalError, connect
-
     name = f"two_workers_{os.getpid()}"
     try:
-        admin = connect("host=127.0.0.1 user=postgres dbname=postgres", autocommit=True)
-    except OperationalError:
-        pytest.skip("needs PostgreSQL on 127.0.0.1")
-    admin.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    request.addfinalizer(lambda: admin.execute(f"DROP DATABASE {name} WITH (FORCE)"))  # type: ignore[arg-type]
-    return {"DATABASE_URL": f"postgres://postgres@127.0.0.1/{name}"}
+        server = psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError:
+        pytest.skip("needs PostgreSQL (TEST_POSTGRESQL_URL)")
+    request.addfinalizer(server.close)
+    server.execute(f'CREATE DATABASE "{name}"')
+    request.addfinalizer(lambda: server.execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    return {"DATABASE_URL": f"{POSTGRESQL}/{name}"}
 
 
 def rows() -> list[dict]:
@@ -71,18 +72,10 @@ def rows() -> list[dict]:
     for n, told in enumerate(list(BUGS.values())[:PAIRS]):
         for way, text in enumerate((told[0], FRAMES[1].format(told[0]))):
             id_ = f"launch-{n}-{way}"
-            made.append(
-                {
-                    "channel": "reddit",
-                    "source": "r",
-                    "external_id": id_,
-                    "author": id_,
-                    "text": text,
-                    "title": "",
-                    "url": f"https://r.test/{id_}",
-                    "created_at": f"2026-11-26T10:00:{n:02}+00:00",
-                }  # fmt: skip
-            )
+            row = {"channel": "reddit", "source": "r", "external_id": id_, "author": id_,
+                   "text": text, "title": "", "url": f"https://r.test/{id_}",
+                   "created_at": f"2026-11-26T10:00:{n:02}+00:00"}  # fmt: skip
+            made.append(row)
     return made
 
 
