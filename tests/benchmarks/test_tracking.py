@@ -23,7 +23,7 @@ from triage.tracking.models import (
 )
 
 ISSUES = 10_000
-FEW, MANY = 1_000, 20_000
+FEW, MANY = 1_000, 1_000_000
 ASKED = 120
 AT_MOST = 1.5  # ratio of the medians
 WORDS = "board task login error export docker agent office page update sync token crash".split()

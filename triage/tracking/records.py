@@ -31,7 +31,8 @@ from triage.tracking.wording import Told
 EXAMPLES = 12  # of one issue; more would only say the same again
 NEW_WORDS = 0.9  # score above which a report is told as an example was
 GATHER = timedelta(seconds=20)  # reports that come within it are told to GitHub together
-TEXT_LIMIT = 2_000  # characters of a report that are compared
+TEXT_LIMIT = 2_000  # characters of a report that are compared, or told of in a count
+QUOTE_LIMIT = 20_000  # that are looked at for a quotation
 
 
 def file(
@@ -174,14 +175,16 @@ def note(
 def told_of(tracked: TrackedIssue, at_most: int, *, newest: bool = False) -> list[Told]:
     """The reports of an issue as they may be told, oldest first unless `newest`."""
     order = ("-item__created_at", "-item_id") if newest else ("item__created_at", "item_id")
-    reports = with_text(tracked.issue_reports.filter(state=ReportState.JOINED))
+    # A count looks at many, a body at the first few.
+    limit = TEXT_LIMIT if newest else QUOTE_LIMIT
+    reports = with_text(tracked.issue_reports.filter(state=ReportState.JOINED), limit)
     return [told(report) for report in reports.order_by(*order)[:at_most]]
 
 
-def with_text(reports: "QuerySet[IssueReport]") -> "QuerySet[IssueReport]":
-    """Reports with their item, its author and the beginning of its first message."""
+def with_text(reports: "QuerySet[IssueReport]", limit: int) -> "QuerySet[IssueReport]":
+    """Reports with their item, its author and so much of its first message."""
     first = Message.objects.filter(item=OuterRef("item_id"), kind=Kind.POST, ours=False)
-    first = first.order_by("created_at", "id").annotate(begin=Substr("text", 1, 20_000))
+    first = first.order_by("created_at", "id").annotate(begin=Substr("text", 1, limit))
     return reports.select_related("item", "item__author").annotate(
         begin=Subquery(first.values("begin")[:1])
     )

@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 def is_due(now: datetime) -> bool:
     """Whether something is to be asked of GitHub; read by the scheduler."""
+    if not intents.has_credential():
+        return False
     rules = playbook.current()
     if not intents.is_on(rules):
         return False
