@@ -186,8 +186,12 @@ print(json.dumps(found))
 """
 
 
-def playbook(folder: Path, service: Service) -> None:
+def playbook(folder: Path, service: Service, *changes: tuple[str, str]) -> None:
+    """The shipped playbook with our repositories."""
     text = service.manage("playbook", "dump")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
     text = text.replace('"genericcorp/dashboard"', f'"{PUBLIC}"', 1)
     text = text.replace('"genericcorp/dashboard-security"', f'"{PRIVATE}"', 1)
     path = folder / "playbook.toml"

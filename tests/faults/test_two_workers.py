@@ -84,7 +84,8 @@ def test_two_workers_make_one_issue_of_it(tmp_path: Path, database: dict[str, st
         settings = {"GITHUB_API_URL": github.url, "GITHUB_TOKEN": "secret", **database}
         service = Launch(tmp_path, settings)
         service.manage("migrate", "-v0")
-        playbook(tmp_path, service)
+        # Nothing is offered to a person: each report is filed or joins.
+        playbook(tmp_path, service, ("\nunsure = 0.008", "\nunsure = 0.05"))
         service.python(TAKE_IN, given=rows())
         assert service.python(READ).strip() == str(2 * PAIRS)
         code = f"import django; django.setup()\n{DECIDE}"
