@@ -11,7 +11,10 @@ log = logging.getLogger(__name__)
 
 
 def hint(stage: str, *ids: int) -> None:
-    """Hint at `stage` (poll, triage, sweep, deliver, refresh, track, follow) once the transaction is committed."""
+    """Hint at `stage` once the transaction is committed.
+
+    Stages: poll, triage, sweep, deliver, refresh, track, follow.
+    """
     transaction.on_commit(lambda: send(stage, *ids), robust=True)
 
 

@@ -95,9 +95,7 @@ def _operation(method: str, path: str) -> tuple[dict[str, Any], dict[str, str]] 
     for pattern, names, methods in _paths():
         found = pattern.fullmatch(path)
         if found and method in methods:
-            values = {
-                name: unquote(value) for name, value in zip(names, found.groups(), strict=True)
-            }
+            values = dict(zip(names, map(unquote, found.groups()), strict=True))
             return methods[method], values
     return None
 

@@ -1,4 +1,4 @@
-"""Forty bugs of one product, each told in fifteen ways: five in words of their own, three frames."""
+"""Forty bugs of one product, each told in fifteen ways: five wordings in three frames."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,9 @@
 """A launch: 2,000 posts on five channels, 40 bugs told in 600 ways, the worker killed at random.
 
-GitHub is on loopback, loses answers after taking requests, and must end with the right issues, each
-with its count, none doubled. What the service offers to a person, and what a person would put right
-(a post that was read as something else, a report that joined the wrong issue), the test decides, and
-it prints how much of that there was.
+GitHub is on loopback, loses answers after taking requests, and must end with the right issues,
+each with its count, none doubled. What the service offers to a person, and what a person would put
+right (a post that was read as something else, a report that joined the wrong issue), the test
+decides, and it prints how much of that there was.
 """
 
 import json
@@ -114,8 +114,10 @@ rows = json.load(sys.stdin)
 by_source = {}
 for row in rows:
     by_source.setdefault((row.pop("source"), row["channel"]), []).append(row)
-sources = {key: Source.objects.get_or_create(name=key[0], defaults={"channel": key[1], "enabled": False})[0]
-           for key in by_source}
+sources = {}
+for name, channel in by_source:
+    values = {"channel": channel, "enabled": False}
+    sources[name, channel] = Source.objects.get_or_create(name=name, defaults=values)[0]
 for key, some in by_source.items():
     add_posts(sources[key], [Post(thread_id=row["external_id"], parent_id=None,
               **{**row, "created_at": datetime.fromisoformat(row["created_at"])}) for row in some])
@@ -132,19 +134,23 @@ from triage.tracking import moves
 from triage.tracking.models import IssueReport
 bug_of = json.load(sys.stdin)
 boss, _ = User.objects.get_or_create(username="boss", is_superuser=True)
-name = {m.item_id: bug_of[m.external_id] for m in Message.objects.filter(external_id__startswith="launch-")}
+posts = Message.objects.filter(external_id__startswith="launch-")
+name = {post.item_id: bug_of[post.external_id] for post in posts}
 found = Counter()
 for item in Item.objects.order_by("pk"):
     about = name[item.pk]
     if about == "secret":
         continue
     if about and (item.category != "bug" or not item.trusted) and not item.corrected:
-        item_moves.correct(item, boss, category="bug", severity=item.severity or "P2"); found["read as no bug"] += 1
+        item_moves.correct(item, boss, category="bug", severity=item.severity or "P2")
+        found["read as no bug"] += 1
     elif not about and item.category in ("bug", "feature") and not item.corrected:
-        item_moves.correct(item, boss, category="praise"); found["noise read as a bug"] += 1
+        item_moves.correct(item, boss, category="praise")
+        found["noise read as a bug"] += 1
 issue_of = {}
 votes = defaultdict(Counter)
-reports = list(IssueReport.objects.filter(state="joined").exclude(tracked=None).order_by("at", "pk"))
+reports = IssueReport.objects.filter(state="joined").exclude(tracked=None)
+reports = list(reports.order_by("at", "pk"))
 first = {}
 for r in reports:
     votes[r.tracked_id][name[r.item_id]] += 1
@@ -159,7 +165,8 @@ for tracked, about in sorted(first.items()):
 for tracked, about in sorted(first.items()):
     if about and about != "secret" and issue_of[about] != tracked:
         moves.merge(tracked, issue_of[about], boss); found["issues merged"] += 1
-for r in IssueReport.objects.filter(state="joined").exclude(tracked=None).select_related("item", "tracked"):
+joined = IssueReport.objects.filter(state="joined").exclude(tracked=None)
+for r in joined.select_related("item", "tracked"):
     about = name[r.item_id]
     if about and about != "secret" and about in issue_of and r.tracked_id != issue_of[about]:
         moves.join(r.item, issue_of[about], boss); found["moved"] += 1
@@ -179,8 +186,12 @@ print(json.dumps(found))
 """
 
 
-def playbook(folder: Path, service: Service) -> None:
+def playbook(folder: Path, service: Service, *changes: tuple[str, str]) -> None:
+    """The shipped playbook with our repositories."""
     text = service.manage("playbook", "dump")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
     text = text.replace('"genericcorp/dashboard"', f'"{PUBLIC}"', 1)
     text = text.replace('"genericcorp/dashboard-security"', f'"{PRIVATE}"', 1)
     path = folder / "playbook.toml"
@@ -283,10 +294,11 @@ def test_a_launch_ends_with_the_right_issues_though_the_worker_is_killed(tmp_pat
         joined = found["right"] + found["wrong"] + found["offered"]
         with capsys.disabled():
             print(
-                f"\nlaunch {number + 1}: {len(ended)} issues, {sum(ended.values())} reports; joined by "
-                f"themselves {found['right']} rightly, {found['wrong']} wrongly; offered "
-                f"{found['offered']} (the right one among them {found['offered, right among them']}); "
-                f"merged by hand {found['issues merged']}; read as no bug {found['read as no bug']}; "
+                f"\nlaunch {number + 1}: {len(ended)} issues, {sum(ended.values())} reports; "
+                f"joined by themselves {found['right']} rightly, {found['wrong']} wrongly; offered "
+                f"{found['offered']} (the right one among them "
+                f"{found['offered, right among them']}); merged by hand "
+                f"{found['issues merged']}; read as no bug {found['read as no bug']}; "
                 f"noise read as a bug {found['noise read as a bug']}; "
                 f"{time.monotonic() - began:.0f} s"
             )

@@ -25,10 +25,10 @@ from triage.tracking.models import (
 )
 
 FIXED = ("completed", "resolved", "")
-DUPLICATE = "duplicate"
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 ANSWER_LIMIT = 5_000
 _ANSWER = re.compile(r"^\s*/reply\b[ \t]*\n?(.*)\Z", re.DOTALL | re.IGNORECASE)
+_DUPLICATE = re.compile(r"^\s*duplicate of #(\d{1,9})\b", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
@@ -100,6 +100,12 @@ def answered(pk: int, said: Said, now: datetime) -> bool:
     return True
 
 
+def duplicate_of(said: Said) -> int | None:
+    """The issue that the team calls this one a duplicate of, in GitHub's own words for it."""
+    found = _DUPLICATE.match(said.body)
+    return int(found[1]) if found and said.rights in TEAM else None
+
+
 def versioned(tracked: TrackedIssue, version: str) -> None:
     """The version that has the fix is known: the open drafts say so."""
     TrackedIssue.objects.filter(pk=tracked.pk).update(version=version[:100])
@@ -116,11 +122,11 @@ def _take_over(tracked: TrackedIssue, seen: Seen, now: datetime) -> None:
         tracked.title = seen.title[:300]
         tracked.save(update_fields=["title"])
     mark = wording.issue_mark(tracked.key)
-    if tracked.is_ours and mark not in seen.body:
-        if not tracked.events.filter(event="mark_gone").exists():
-            records.note(tracked, "mark_gone", now, is_theirs=True)
-            tracked.trouble = "Its mark was edited away on GitHub; it is known by its number."
-            tracked.save(update_fields=["trouble"])
+    is_gone = tracked.is_ours and mark not in seen.body
+    if is_gone and not tracked.events.filter(event="mark_gone").exists():
+        records.note(tracked, "mark_gone", now, is_theirs=True)
+        tracked.trouble = "Its mark was edited away on GitHub; it is known by its number."
+        tracked.save(update_fields=["trouble"])
     theirs = [label for label in seen.labels if label in Severity.values]
     if len(theirs) == 1 and (not tracked.severity or theirs[0] < tracked.severity):
         records.note(tracked, "severity", now, is_theirs=True, was=tracked.severity, now=theirs[0])

@@ -105,11 +105,11 @@ class _Door:
                     if self.place.state not in (RepositoryState.WELL, RepositoryState.FORBIDDEN):
                         return NotYet(self.place.error, WAIT_FOR_STATE)
                     outcome = act(api, name)
-                    if self.place.state == RepositoryState.FORBIDDEN:  # it went through
-                        repositories.set_state(self.place, RepositoryState.WELL)
-                    return outcome
                 except WriteRefused as error:
                     return self._refused(api, error)
+                if self.place.state == RepositoryState.FORBIDDEN:  # it went through
+                    repositories.set_state(self.place, RepositoryState.WELL)
+                return outcome
         except Doubtful as error:
             return Unsure(str(error))
         except TryLater as error:

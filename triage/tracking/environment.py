@@ -15,7 +15,8 @@ _SYSTEMS = re.compile(
     re.IGNORECASE,
 )
 _RUNTIMES = re.compile(
-    rf"\b(node(?:\.?js)?|python|docker(?: compose)?|postgres(?:ql)?|redis|npm|java|php|ruby)\b{_NUMBER}",
+    r"\b(node(?:\.?js)?|python|docker(?: compose)?|postgres(?:ql)?|redis|npm|java|php|ruby)\b"
+    rf"{_NUMBER}",
     re.IGNORECASE,
 )
 _VERSION = re.compile(

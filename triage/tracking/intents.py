@@ -14,8 +14,12 @@ from triage.tracking.security import looks_secure_matter
 
 def is_on(rules: Playbook) -> bool:
     """Whether anything is tracked: the playbook names a repository, and we may speak to GitHub."""
-    has_credential = bool(credential("GITHUB_TOKEN") or credential("GITHUB_APP_ID"))
-    return bool(rules.tracking.repository) and has_credential
+    return bool(rules.tracking.repository) and has_credential()
+
+
+def has_credential() -> bool:
+    """Whether we may speak to GitHub at all."""
+    return bool(credential("GITHUB_TOKEN") or credential("GITHUB_APP_ID"))
 
 
 def is_wanted(item: Item, rules: Playbook) -> bool:

@@ -122,9 +122,7 @@ class Window:
             fresh = Example.objects.filter(pk__gt=self.last).order_by("pk")
             rows = list(fresh.values_list("pk", "embedding")[:READ_AT_ONCE])
             if rows:
-                self._take(
-                    [(pk, embedding) for pk, embedding in rows if len(embedding) == 2 * WIDTH]
-                )
+                self._take([(pk, bytes(packed)) for pk, packed in rows if len(packed) == 2 * WIDTH])
                 self.last = rows[-1][0]
             if len(rows) < READ_AT_ONCE:
                 return
@@ -145,7 +143,7 @@ class Window:
             self._keys, self._rows, self._count = keys, matrix, kept
             needed = kept + len(rows)
         self._keys[self._count : needed] = [pk for pk, _ in rows]
-        packed = b"".join(bytes(embedding) for _, embedding in rows)
+        packed = b"".join(embedding for _, embedding in rows)
         self._rows[self._count : needed] = unpacked(packed).reshape(-1, WIDTH)
         self._count = needed
 

@@ -27,7 +27,7 @@ from triage.tracking.models import (
 )
 from triage.tracking.turn import turn
 
-SECRET = "A security matter never joins a public issue, nor a public report a private one."
+NEVER_MIXED = "A security matter never joins a public issue, nor a public report a private one."
 
 
 def join(item: Item, tracked_id: int, by: User) -> TrackedIssue:
@@ -123,7 +123,7 @@ def merge_within(
 ) -> None:
     """The same, in the caller's turn. Raises Conflict."""
     if tracked.is_private != into.is_private:
-        raise Conflict(SECRET)
+        raise Conflict(NEVER_MIXED)
     if tracked.category != into.category:
         raise Conflict("A bug and a feature request are not the same.")
     items = tracked.issue_reports.filter(state=ReportState.JOINED).values_list("item_id", flat=True)
@@ -185,7 +185,7 @@ def _same_secrecy(report: IssueReport, tracked: TrackedIssue) -> None:
         report.tracked and report.tracked.is_private
     )
     if is_secret != tracked.is_private:
-        raise Conflict(SECRET)
+        raise Conflict(NEVER_MIXED)
 
 
 def _done(report: IssueReport) -> None:

@@ -4,13 +4,12 @@ Each function is a step within the caller's transaction; what GitHub must hear o
 the outbox in the same transaction.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import User
-from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Substr
 
 from feedback.hints import hint
@@ -20,7 +19,6 @@ from triage.models import Delivery, OutboxEntry
 from triage.tracking import telling, wording
 from triage.tracking.models import (
     Example,
-    Form,
     IssueReport,
     ReportState,
     TrackedEvent,
@@ -33,7 +31,8 @@ from triage.tracking.wording import Told
 EXAMPLES = 12  # of one issue; more would only say the same again
 NEW_WORDS = 0.9  # score above which a report is told as an example was
 GATHER = timedelta(seconds=20)  # reports that come within it are told to GitHub together
-TEXT_LIMIT = 2_000  # characters of a report that are compared
+TEXT_LIMIT = 2_000  # characters of a report that are compared, or told of in a count
+QUOTE_LIMIT = 20_000  # that are looked at for a quotation
 
 
 def file(
@@ -89,7 +88,7 @@ def join(
     report.tracked, report.state, report.score = tracked, ReportState.JOINED, score
     report.candidates, report.reason, report.by, report.at = [], "", by, now
     report.save(update_fields=["tracked", "state", "score", "candidates", "reason", "by", "at"])
-    _learn(report.item, tracked, score, now)
+    _learn(report.item, tracked, score)
     recount(tracked)
     HistoryEntry.objects.create(
         item=report.item, at=now, by=by, event="tracked", detail={"tracked": tracked.pk}
@@ -176,14 +175,16 @@ def note(
 def told_of(tracked: TrackedIssue, at_most: int, *, newest: bool = False) -> list[Told]:
     """The reports of an issue as they may be told, oldest first unless `newest`."""
     order = ("-item__created_at", "-item_id") if newest else ("item__created_at", "item_id")
-    reports = with_text(tracked.issue_reports.filter(state=ReportState.JOINED))
+    # A count looks at many, a body at the first few.
+    limit = TEXT_LIMIT if newest else QUOTE_LIMIT
+    reports = with_text(tracked.issue_reports.filter(state=ReportState.JOINED), limit)
     return [told(report) for report in reports.order_by(*order)[:at_most]]
 
 
-def with_text(reports: "QuerySet[IssueReport]") -> "QuerySet[IssueReport]":
-    """Reports with their item, its author and the beginning of its first message."""
+def with_text(reports: "QuerySet[IssueReport]", limit: int) -> "QuerySet[IssueReport]":
+    """Reports with their item, its author and so much of its first message."""
     first = Message.objects.filter(item=OuterRef("item_id"), kind=Kind.POST, ours=False)
-    first = first.order_by("created_at", "id").annotate(begin=Substr("text", 1, 20_000))
+    first = first.order_by("created_at", "id").annotate(begin=Substr("text", 1, limit))
     return reports.select_related("item", "item__author").annotate(
         begin=Subquery(first.values("begin")[:1])
     )
@@ -230,7 +231,7 @@ def examples_of(item: Item) -> dict[str, Any] | None:
     }
 
 
-def _learn(item: Item, tracked: TrackedIssue, score: float | None, now: datetime) -> None:
+def _learn(item: Item, tracked: TrackedIssue, score: float | None) -> None:
     """Keep other words for the same as an example."""
     if score is not None and score >= NEW_WORDS:
         return
@@ -246,18 +247,8 @@ def _severity(tracked: TrackedIssue, worst: str | None) -> str:
     return str(min(known)) if known else ""
 
 
-def forms(category: str) -> Sequence[str]:
-    """What a category is filed as where the repository has it."""
-    return (Form.DISCUSSION, Form.ISSUE) if category == Category.FEATURE else (Form.ISSUE,)
-
-
 def people(tracked: TrackedIssue) -> int:
     """How many different people reported it; who is not known counts as one each."""
     joined = tracked.issue_reports.filter(state=ReportState.JOINED)
     known = joined.exclude(item__author=None).values("item__author").distinct().count()
     return int(known + joined.filter(item__author=None).count())
-
-
-def increase(field: str) -> F:
-    """A count one higher."""
-    return F(field) + 1

@@ -1,4 +1,4 @@
-"""How a tracked repository does, in one clear state; what is wrong is told to staff until it ends."""
+"""How a tracked repository does, in one clear state; what is wrong is told until it is over."""
 
 from datetime import datetime, timedelta
 
@@ -99,7 +99,7 @@ def give_turn(row: TrackedRepository) -> None:
 
 
 def limited(row: TrackedRepository, wait: timedelta | None) -> timedelta:
-    """GitHub wants fewer writes: nobody writes for as long as it says, or doubling from a minute."""
+    """GitHub wants fewer writes: nobody writes for as long as it says, doubling from a minute."""
     times = int(row.cursor.get("limits") or 0)
     pause = max(wait or LIMIT_FIRST, min(LIMIT_FIRST * 2**times, LIMIT_LONGEST) if times else PACE)
     row.cursor = {**row.cursor, "limits": times + 1}

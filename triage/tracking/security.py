@@ -26,7 +26,7 @@ _LOOK = r"(?:read|see|access|delete|download|list|view|fetch|change|edit)"
 _NO_LOGIN = (
     r"without (?:an?y? )?(?:auth\w+|logging in|log.?in|password|permission|token|credential)"
 )
-_SECRET = (
+_HIDDEN = (
     r"(?:api.?keys?|(?<![a-z])(?:keys?|tokens?|secrets?|passwords?|credentials?|cookies?|sessions?|"
     r"hash(?:es)?|env files?)|\.env)\b"
 )
@@ -90,8 +90,8 @@ _SIGNS = (
     (
         "a leaked secret",
         _any(
-            rf"{_SECRET}.{{0,60}}\b{_OUT}",
-            rf"{_LET_OUT}\b.{{0,60}}{_SECRET}",
+            rf"{_HIDDEN}.{{0,60}}\b{_OUT}",
+            rf"{_LET_OUT}\b.{{0,60}}{_HIDDEN}",
             rf"{_LET_OUT}\b.{{0,60}}\b(?:private|personal|customer|user) data|e.?mail addresses",
             r"plain ?text password|passwords? (?:in|as) plain",
         ),

@@ -7,6 +7,7 @@ says when it is asked. Issues that others opened become candidates for new repor
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -23,8 +24,9 @@ from feedback.channels.github.posts import is_own, issue_id, moment
 from feedback.vocabulary import Category
 from triage import playbook
 from triage.classifier import ModelError, Text, get_reader
+from triage.moves import Conflict
 from triage.similar import packed
-from triage.tracking import consequences, intents, places, repositories
+from triage.tracking import consequences, intents, moves, places, repositories
 from triage.tracking.consequences import Said, Seen
 from triage.tracking.models import (
     Example,
@@ -49,6 +51,8 @@ log = logging.getLogger(__name__)
 
 def is_due(now: datetime) -> bool:
     """Whether something is to be asked of GitHub; read by the scheduler."""
+    if not intents.has_credential():
+        return False
     rules = playbook.current()
     if not intents.is_on(rules):
         return False
@@ -67,11 +71,11 @@ def follow_due(seconds: float = 5.0) -> bool:
     for row in _due_repositories(now):
         claimed = TrackedRepository.objects.filter(pk=row.pk, next_poll_at=row.next_poll_at)
         if claimed.update(next_poll_at=now + EVERY):
-            _safely(lambda row=row: _poll(row))  # type: ignore[misc]
+            _safely(lambda row=row: _poll(row))
     for tracked in list(_due_issues(now).select_related("repository")[:LOOKED_AT]):
         taken = TrackedIssue.objects.filter(pk=tracked.pk, look_at=tracked.look_at)
         if taken.update(look_at=now + LEASE):
-            _safely(lambda tracked=tracked: _look(tracked))  # type: ignore[misc]
+            _safely(lambda tracked=tracked: _look(tracked))
     return time.monotonic() > end or _due_issues(timezone.now()).exists()
 
 
@@ -101,7 +105,7 @@ def _poll(row: TrackedRepository) -> None:
         cursor["issues"] = _issues(api, row, str(cursor.get("issues") or ""))
         began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         cursor["comments"] = _comments(api, row, str(cursor.get("comments") or began))
-        _discussions(api, row)
+        _discussions(row)
         cursor["release"] = _release(api, row, str(cursor.get("release") or ""))
     TrackedRepository.objects.filter(pk=row.pk).update(cursor=cursor)
     log.info("tracking.polled", extra={"repository": name})
@@ -135,11 +139,11 @@ def _comments(api: Api, row: TrackedRepository, since: str) -> str:
             continue
         id_ = issue_id(row.repository_id or 0, int(number))
         if known := TrackedIssue.objects.filter(external_id=id_).first():
-            consequences.answered(known.pk, _said(comment), timezone.now())
+            _heard(known, _said(comment), timezone.now())
     return since
 
 
-def _discussions(api: Api, row: TrackedRepository) -> None:
+def _discussions(row: TrackedRepository) -> None:
     """Tracked discussions that are open, the newest reported first."""
     tracked = row.issues.filter(form=Form.DISCUSSION, state=TrackedState.OPEN)
     tracked.filter(look_at=None).update(look_at=timezone.now())
@@ -170,7 +174,21 @@ def _look_at_discussion(api: Api, name: str, tracked: TrackedIssue, now: datetim
     consequences.follow(tracked.pk, seen(node), now)
     for comment in (node.get("comments") or {}).get("nodes") or []:
         if not is_own(comment.get("body")):
-            consequences.answered(tracked.pk, _said(comment), now)
+            _heard(tracked, _said(comment), now)
+
+
+def _heard(tracked: TrackedIssue, said: Said, now: datetime) -> None:
+    """What the team says on GitHub for us to do: answer everyone, or merge ("Duplicate of #7")."""
+    consequences.answered(tracked.pk, said, now)
+    number = consequences.duplicate_of(said)
+    if number is None:
+        return
+    with suppress(Conflict), turn():
+        rows = TrackedIssue.objects.select_for_update().filter(repository=tracked.repository_id)
+        into = rows.filter(number=number).exclude(pk=tracked.pk).first()
+        current = rows.filter(pk=tracked.pk).first()
+        if into and current and into.is_live and current.is_live:
+            moves.merge_within(current, into, now)
 
 
 def _release(api: Api, row: TrackedRepository, known: str) -> str:

@@ -1,4 +1,4 @@
-"""Items that were read on GitHub itself: each is, or stands under, an issue that is there already."""
+"""Items that were read on GitHub itself: each is, or stands under, an issue that is there."""
 
 import re
 from datetime import datetime

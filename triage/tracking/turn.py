@@ -10,7 +10,7 @@ LOCK = 7_416_301  # a number of our own among PostgreSQL's advisory locks
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """A transaction in which nobody else decides. SQLite has one writer anyhow (BEGIN IMMEDIATE)."""
+    """A transaction in which nobody else decides. SQLite has one writer anyhow: BEGIN IMMEDIATE."""
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:

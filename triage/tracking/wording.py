@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from feedback.channels.github.posts import marker
 from feedback.vocabulary import Category, Channel
-from triage.duplicates.traits import Text, traits_of
+from triage.classifier import Text
+from triage.duplicates.traits import traits_of
 from triage.tracking.environment import environment
 from triage.tracking.redaction import redact
 

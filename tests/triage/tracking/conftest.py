@@ -68,10 +68,8 @@ def report(hn) -> Callable[..., Item]:
         place = source or hn
         is_bug = {"category": "bug", "severity": "P1"}
         read = {name: values.pop(name, default) for name, default in is_bug.items()}
-        post = make_post(
-            channel=place.channel,
-            **{"author": None, "url": "https://x.test/1"} | values | {"text": text},
-        )
+        defaults = {"author": None, "url": "https://x.test/1"}
+        post = make_post(channel=place.channel, **defaults | values | {"text": text})
         add_posts(place, [post])
         while pipeline.triage_waiting():
             pass

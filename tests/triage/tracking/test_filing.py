@@ -137,13 +137,9 @@ def test_without_a_credential_nothing_is_tracked(github, report, settings):
 def test_a_secondary_limit_stops_every_write_for_as_long_as_it_says(github, report):
     report(SPINNER)
     report("My VAT number is missing from the invoices.")
+    limit = says({"message": "You have exceeded a secondary rate limit."}, 403, retry_after="70")
     github.fault = lambda handler: (
-        says({"message": "You have exceeded a secondary rate limit."}, 403, retry_after="70")(
-            handler
-        )
-        or True
-        if handler.request_seen.method == "POST"
-        else False
+        limit(handler) or True if handler.request_seen.method == "POST" else False
     )
     settle()
     asked = [r for r in github.requests if r.method == "POST"]

