@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('feedback', '0009_source_account'),
+        ('feedback', '0010_automatic_mail'),
     ]
 
     operations = [
