@@ -19,6 +19,7 @@ run: install ## Set up and run the service; Ctrl-C stops it
 install: $(VENV)/.installed ## Only set up
 
 test: $(VENV)/.test ## Set up what tests need and run them
+	@if command -v npm >/dev/null; then $(MAKE) -s github-schema; else echo "npm is not here: requests to GitHub are not checked against its own descriptions."; fi
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --ignore=tests/benchmarks --ignore=tests/training $(ARGS)
 
 bench: $(VENV)/.test $(TRAIN)/.installed ## Measure; prints ratios beside their targets
@@ -58,7 +59,7 @@ test-train: $(TRAIN)/.installed ## Test the training itself
 	@$(TRAIN)/bin/python -m pytest tests/training $(ARGS)
 
 clean: ## Remove what the targets above made, except your data in var/
-	rm -rf $(VENV) $(TRAIN) .pytest_cache .mypy_cache .ruff_cache test-results
+	rm -rf $(VENV) $(TRAIN) build .pytest_cache .mypy_cache .ruff_cache test-results
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 run"; exit 2; }
