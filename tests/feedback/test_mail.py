@@ -448,6 +448,9 @@ def test_files_are_kept_named_safely_and_only_ever_downloaded(
     assert (len(b"".join(big.streaming_content)), big["Content-Type"]) == (1_600_000, "image/png")
     assert admin_client.get(reverse("admin:mail_file", args=[message.pk, 2])).status_code == 404
     assert client.get(address).status_code == 302  # to the login
+    whole = admin_client.get(reverse("admin:mail_whole", args=[message.pk]))
+    assert b"".join(whole.streaming_content).replace(b"\r\n", b"\n").startswith(b"From: ann@")
+    assert int(whole["Content-Length"]) > 2_000_000
     page = admin_client.get(reverse("admin:feedback_item_change", args=[message.item_id]))
     assert "Quotations and signature" in page.content.decode()
     assert "_x_.html" in page.content.decode()

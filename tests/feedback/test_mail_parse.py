@@ -137,6 +137,7 @@ def test_encrypted_signed_and_invitations_are_marked() -> None:
         ({"list_id": "<news.example.org>"}, "list"),
         ({"list_id": "Ours <support.genericcorp.com>"}, ""),
         ({"from": "no-reply@shop.example"}, "reply"),
+        ({"from": "no-reply@form.example", "reply_to": "Ann <ann@example.org>"}, ""),
         ({"from": "MAILER-DAEMON@x.org", "subject": "Undelivered Mail"}, "bounce"),
         ({"subject": "Automatische Antwort: Ihre Frage"}, "reply"),
         ({"subject": "Out of memory error"}, ""),

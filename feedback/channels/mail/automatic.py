@@ -58,7 +58,14 @@ def reason(
         return "reply"
     if _is_list(header, lists):
         return "list"
-    return "reply" if is_daemon else ""
+    return "reply" if is_daemon and not _is_form(header) else ""
+
+
+def _is_form(header: Header) -> bool:
+    """Whether a form on a page sent it for somebody: the answer goes to a person."""
+    answered = header("reply-to").rpartition("<")[2].strip("> ")
+    is_person = "@" in answered and not _DAEMON.match(answered.partition("@")[0])
+    return is_person and header("return-path").strip() != "<>"
 
 
 def _is_bounce(subject: str, text: str, is_daemon: bool) -> bool:
