@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -106,7 +106,7 @@ class _Deadline:
     def is_over(self) -> bool:
         return time.monotonic() >= self._ends_at
 
-    def __enter__(self) -> "_Deadline":
+    def __enter__(self) -> Self:
         _here.deadline = self
         self._timer.start()
         return self

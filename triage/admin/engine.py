@@ -46,9 +46,9 @@ def code(value: Any) -> SafeString:
     return format_html('<pre class="t-code">{}</pre>', clean)
 
 
-def ago(at: datetime | None) -> SafeString:
+def ago(at: datetime | None) -> str:
     """An instant as pages show it, in short, with the exact one on hover."""
-    return render_to_string("triage/ago.html", {"at": at}) if at else format_html("—")
+    return render_to_string("triage/ago.html", {"at": at}) if at else "—"
 
 
 class ReadOnly(ModelAdmin):
@@ -130,11 +130,11 @@ class SourceAdmin(ReadOnly):
         return TemplateResponse(request, "triage/source_figures.html", context)
 
     @display(description="Stories")
-    def figures_link(self, source: Source) -> SafeString:
+    def figures_link(self, source: Source) -> str:
         """The way to how its stories do."""
         stories = source.config.get("stories") or []
         if source.channel != Channel.HACKERNEWS or not stories:
-            return format_html("")
+            return ""
         address = reverse("admin:source_figures", args=[source.pk])
         return format_html('<a href="{}">{}</a>', address, f"{len(stories)} followed")
 
@@ -158,10 +158,10 @@ class SourceAdmin(ReadOnly):
         return TemplateResponse(request, "triage/source_query.html", shown)
 
     @display(description="About us")
-    def query_link(self, source: Source) -> SafeString:
+    def query_link(self, source: Source) -> str:
         """The way to the source's query."""
         if source.channel == Channel.SAMPLE:
-            return format_html("")
+            return ""
         address = reverse("admin:source_query", args=[source.pk])
         return format_html(
             '<a href="{}">{}</a>', address, source.config.get("match") or "Everything"
@@ -189,16 +189,16 @@ class SourceAdmin(ReadOnly):
         return "Late" if late and late > LATE else "Well"
 
     @display(description="Last poll", ordering="last_polled_at")
-    def last_poll(self, source: Source) -> SafeString:
+    def last_poll(self, source: Source) -> str:
         """When it was polled last."""
         return ago(source.last_polled_at)
 
     @display(description="Next poll", ordering="next_poll_at")
-    def next_poll(self, source: Source) -> SafeString:
+    def next_poll(self, source: Source) -> str:
         """When it is polled next; one that is off or has stopped is not."""
         is_read = source.enabled and not source.is_stopped
         at = source.next_poll_at if is_read else None
-        return render_to_string("triage/due.html", {"at": at}) if at else format_html("—")
+        return render_to_string("triage/due.html", {"at": at}) if at else "—"
 
     @display(description="Lag")
     def lag_line(self, source: Source) -> str:
