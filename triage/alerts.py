@@ -25,7 +25,7 @@ def tell_stopped() -> None:
     for source in Source.objects.filter(enabled=True, is_stopped=True):
         at = source.last_polled_at or now
         _, is_new = OutboxEntry.objects.get_or_create(
-            key=f"alert:source:{source.pk}:{at:%Y%m%dT%H%M%S}",
+            key=f"alert:source:{source.pk}:{at:%Y%m%dT%H%M%S%f}",
             defaults={
                 "kind": ALERT,
                 "channel": "slack",

@@ -1,7 +1,7 @@
 """The tables behind the queue: sources and their health, what was rejected, what goes out."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -45,6 +46,11 @@ def code(value: Any) -> SafeString:
     return format_html('<pre class="t-code">{}</pre>', clean)
 
 
+def ago(at: datetime | None) -> str:
+    """An instant as pages show it, in short, with the exact one on hover."""
+    return render_to_string("triage/ago.html", {"at": at}) if at else "—"
+
+
 class ReadOnly(ModelAdmin):
     """A table that is looked at, never edited here."""
 
@@ -70,8 +76,8 @@ class SourceAdmin(ReadOnly):
         "name",
         "channel",
         "health",
-        "last_polled_at",
-        "next_poll_at",
+        "last_poll",
+        "next_poll",
         "lag_line",
         "meter_line",
         "query_link",
@@ -124,11 +130,11 @@ class SourceAdmin(ReadOnly):
         return TemplateResponse(request, "triage/source_figures.html", context)
 
     @display(description="Stories")
-    def figures_link(self, source: Source) -> SafeString:
+    def figures_link(self, source: Source) -> str:
         """The way to how its stories do."""
         stories = source.config.get("stories") or []
         if source.channel != Channel.HACKERNEWS or not stories:
-            return format_html("")
+            return ""
         address = reverse("admin:source_figures", args=[source.pk])
         return format_html('<a href="{}">{}</a>', address, f"{len(stories)} followed")
 
@@ -152,10 +158,10 @@ class SourceAdmin(ReadOnly):
         return TemplateResponse(request, "triage/source_query.html", shown)
 
     @display(description="About us")
-    def query_link(self, source: Source) -> SafeString:
+    def query_link(self, source: Source) -> str:
         """The way to the source's query."""
         if source.channel == Channel.SAMPLE:
-            return format_html("")
+            return ""
         address = reverse("admin:source_query", args=[source.pk])
         return format_html(
             '<a href="{}">{}</a>', address, source.config.get("match") or "Everything"
@@ -182,6 +188,18 @@ class SourceAdmin(ReadOnly):
         late = lag(source, timezone.now())
         return "Late" if late and late > LATE else "Well"
 
+    @display(description="Last poll", ordering="last_polled_at")
+    def last_poll(self, source: Source) -> str:
+        """When it was polled last."""
+        return ago(source.last_polled_at)
+
+    @display(description="Next poll", ordering="next_poll_at")
+    def next_poll(self, source: Source) -> str:
+        """When it is polled next; one that is off or has stopped is not."""
+        is_read = source.enabled and not source.is_stopped
+        at = source.next_poll_at if is_read else None
+        return render_to_string("triage/due.html", {"at": at}) if at else "—"
+
     @display(description="Lag")
     def lag_line(self, source: Source) -> str:
         """By how much its next poll is late."""
@@ -191,7 +209,11 @@ class SourceAdmin(ReadOnly):
     @display(description="Limits")
     def meter_line(self, source: Source) -> str:
         """What the service told of its limits at the last poll."""
-        return ", ".join(f"{value} {name}" for name, value in source.meter.items()) or "none told"
+        told = [
+            f"{value:,} {name}" if isinstance(value, int) else f"{value} {name}"
+            for name, value in source.meter.items()
+        ]
+        return ", ".join(told) or "none told"
 
     @action(description="Poll now", permissions=["poll"])
     def poll_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:
