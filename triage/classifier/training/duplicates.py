@@ -8,6 +8,7 @@ writes `triage/duplicates/coefficients.json`.
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,6 +147,7 @@ def main() -> None:
     """Fit, tell, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", metavar="FILE.jsonl[.gz]")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "feedback.settings")
     rows = list(read_rows(parser.parse_args().file))
     reader = get_reader()
     pairs = pairs_of(rows, reader.outputs([text_of(row) for row in rows])["embedding"])
