@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from feedback.vocabulary import Topic
+
 if TYPE_CHECKING:
     from triage.classifier.examples import Like
     from triage.playbook import Playbook
@@ -30,10 +32,11 @@ def steer(
         return by_model, []
     named = _named(text.casefold(), playbook)
     alike = {name: like for name, like in (likest or {}).items() if like.alike >= ALIKE}
-    pulled = {
-        topic: score * PULL ** min(len(named.get(topic, [])) + (topic in alike), NAMED_AT_MOST)
-        for topic, score in scores.items()
+    counts = {
+        topic: min(len(named.get(topic, [])) + (topic in alike), NAMED_AT_MOST) for topic in scores
     }
+    pulled = {topic: score * PULL ** counts[topic] for topic, score in scores.items()}
+    pulled[Topic.NONE] /= PULL ** max(counts.values())  # what names a subject is hardly about none
     topic = max(pulled, key=lambda name: pulled[name])
     if topic == by_model:
         return topic, []

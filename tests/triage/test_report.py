@@ -378,7 +378,7 @@ def test_the_file_needs_nothing_beside_it(tmp_path):
     [
         (["--format", "pdf"], '--format: "pdf" is not one of html, json.'),
         (["--since", "soon"], '--since: "soon" is not a duration'),
-        (["--since", "900d"], "out of range"),
+        (["--since", "9000d"], "out of range"),
         (["--output", "/nowhere/report.html"], "/nowhere/report.html cannot be written"),
     ],
 )
