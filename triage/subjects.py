@@ -36,7 +36,8 @@ def steer(
         topic: min(len(named.get(topic, [])) + (topic in alike), NAMED_AT_MOST) for topic in scores
     }
     pulled = {topic: score * PULL ** counts[topic] for topic, score in scores.items()}
-    pulled[Topic.NONE] /= PULL ** max(counts.values())  # what names a subject is hardly about none
+    # What names a subject more than once is hardly about none.
+    pulled[Topic.NONE] /= PULL ** max(0, max(counts.values()) - 1)
     topic = max(pulled, key=lambda name: pulled[name])
     if topic == by_model:
         return topic, []

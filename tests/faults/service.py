@@ -59,11 +59,20 @@ class Service:
         return done.stdout
 
     def __enter__(self) -> Self:
+        self.start_scheduler()
+        self.start_worker()
+        return self
+
+    def start_scheduler(self) -> None:
         beat = ["-m", "celery", "-q", "-A", "workers.app", "beat", "-l", "ERROR", "--pidfile", ""]
         beat += ["-S", "workers.schedule:DueScheduler", "--schedule", "unused"]
         self.scheduler = self._start(*beat)
-        self.start_worker()
-        return self
+
+    def kill_scheduler(self) -> None:
+        """As `kill -9` does."""
+        assert self.scheduler
+        self.scheduler.send_signal(signal.SIGKILL)
+        self.scheduler.wait()
 
     def __exit__(self, *_: object) -> None:
         for process in (self.worker, self.scheduler):

@@ -168,7 +168,9 @@ for tracked, about in sorted(first.items()):
 joined = IssueReport.objects.filter(state="joined").exclude(tracked=None)
 for r in joined.select_related("item", "tracked"):
     about = name[r.item_id]
-    if about and about != "secret" and about in issue_of and r.tracked_id != issue_of[about]:
+    if about and about != "secret" and about not in issue_of:
+        issue_of[about] = moves.split(r.item, boss).pk; found["split"] += 1
+    elif about and about != "secret" and r.tracked_id != issue_of[about]:
         moves.join(r.item, issue_of[about], boss); found["moved"] += 1
 for r in IssueReport.objects.filter(state="offered").select_related("item").order_by("pk"):
     about = name[r.item_id]

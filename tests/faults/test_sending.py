@@ -148,7 +148,9 @@ def wait_until_sent(folder: Path) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         states = dict(
-            database.execute("SELECT state, COUNT(*) FROM triage_outboxentry GROUP BY 1").fetchall()
+            database.execute(
+                "SELECT state, COUNT(*) FROM triage_outboxentry WHERE kind = 'reply' GROUP BY 1"
+            ).fetchall()
         )
         if states == {"sent": KILLS}:
             database.close()
