@@ -85,7 +85,7 @@ def test_two_workers_make_one_issue_of_it(tmp_path: Path, database: dict[str, st
         service = Launch(tmp_path, settings)
         service.manage("migrate", "-v0")
         # Nothing is offered to a person: each report is filed or joins.
-        playbook(tmp_path, service, ("\nunsure = 0.008", "\nunsure = 0.05"))
+        playbook(tmp_path, service, ("\nunsure = 0.008", "\nunsure = 0.08"))
         service.python(TAKE_IN, given=rows())
         assert service.python(READ).strip() == str(2 * PAIRS)
         code = f"import django; django.setup()\n{DECIDE}"
