@@ -106,3 +106,11 @@ def test_nobody_deletes_or_adds_an_item(item: Item, admin_client: Client) -> Non
 def test_a_reader_starts_and_removes_no_source(item: Item, name: str) -> None:
     client = person("rita", "view_item")
     assert client.post(f"/start/{name}", {"word": "corp"}).status_code in (403, 404)
+
+
+def test_who_logs_in_without_having_asked_for_a_page_comes_to_the_first_one(
+    client, django_user_model
+):
+    django_user_model.objects.create_user("ann", password="long-enough-1", is_staff=True)
+    answer = client.post("/login/", {"username": "ann", "password": "long-enough-1"})
+    assert answer["location"] == "/"

@@ -75,12 +75,10 @@ class Window:
 
     def forget(self) -> None:
         """Read all anew at the next search."""
-        import numpy as np
-
         self.last = 0  # the newest example that is known
         self._count = 0
-        self._keys: np.ndarray[Any, Any] = np.zeros(0, dtype=np.int64)
-        self._rows: np.ndarray[Any, Any] = np.zeros((0, WIDTH), dtype=np.float32)
+        self._keys: Any = ()  # arrays once there is something, a row an example
+        self._rows: Any = ()
 
     def is_behind(self) -> bool:
         """Whether examples were added that it does not know."""
@@ -135,11 +133,9 @@ class Window:
             size = max(1_024, 2 * needed)
             keys, matrix = np.zeros(size, dtype=np.int64), np.zeros((size, WIDTH), dtype=np.float32)
             kept = min(self._count, WINDOW)
-            begin = self._count - kept
-            keys[:kept], matrix[:kept] = (
-                self._keys[begin : self._count],
-                self._rows[begin : self._count],
-            )
+            if kept:
+                newest = slice(self._count - kept, self._count)
+                keys[:kept], matrix[:kept] = self._keys[newest], self._rows[newest]
             self._keys, self._rows, self._count = keys, matrix, kept
             needed = kept + len(rows)
         self._keys[self._count : needed] = [pk for pk, _ in rows]
