@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).with_name("model")
 STEP = 16  # texts are padded to a multiple of this, by their own length alone
-BATCH_TOKENS = 1_024
+BATCH_TOKENS = 768
 OUTPUTS = ("category", "sentiment", "severity", "topic", "also", "embedding")
 TRUSTED = 0.5  # confidence below which a person should look
 

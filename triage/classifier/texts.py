@@ -10,6 +10,7 @@ HEAD_TOKENS = 112
 TAIL_TOKENS = 32
 HEAD_CHARACTERS = 4_000
 TAIL_CHARACTERS = 1_000
+AT_ONCE = 32  # texts whose tokens are held whole, before most of a long one's are cut
 
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _QUOTE = re.compile(r"^[ \t]*>+(?![<>=]).*$", re.MULTILINE)
@@ -77,9 +78,13 @@ class Tokens:
 
 def encode(tokenizer: Any, texts: Sequence[Text]) -> list[Tokens]:
     """[CLS] context [SEP] body [SEP] of each text, its middle cut if it is too long."""
-    if not texts:
-        return []
-    pairs = [prepared(text) for text in texts]
+    encoded: list[Tokens] = []
+    for start in range(0, len(texts), AT_ONCE):
+        encoded += _encoded(tokenizer, [prepared(text) for text in texts[start : start + AT_ONCE]])
+    return encoded
+
+
+def _encoded(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[Tokens]:
     options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
     contexts = tokenizer([context for context, _ in pairs], **options)["input_ids"]
     found = tokenizer([body for _, body in pairs], return_offsets_mapping=True, **options)
