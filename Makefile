@@ -49,7 +49,7 @@ build/github/schema.graphql:
 	@tar -xzOf build/github/octokit-graphql-schema-15.26.1.tgz package/schema.graphql > $@.part
 	@mv $@.part $@ && rm build/github/octokit-graphql-schema-15.26.1.tgz
 
-train: $(TRAIN)/.installed ## Train the classifier anew from DATA (about an hour and a quarter on two cores)
+train: $(TRAIN)/.installed ## Train the classifier anew from DATA (an hour or so on two cores)
 	$(TRAIN)/bin/python manage.py train --data $(DATA)
 
 train-with-teacher: $(TRAIN)/.teacher ## The same, taught by a larger encoder as well (an hour more)
