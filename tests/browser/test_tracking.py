@@ -112,6 +112,7 @@ def test_everyone_is_told_while_it_burns_and_again_when_it_is_fixed(
     page.goto(f"{service.url}triage/trackedissue/")
     row = page.locator("[data-tracked]")
     waited(page, lambda: row.count() == 1 and "2" in row.locator(".c-count").inner_text())
+    waited(page, lambda: "#1" in row.inner_text())  # it may be counted before it is filed
     assert fits(page)
     expect(row).to_contain_text("#1")
     row.get_by_role("link").click()
