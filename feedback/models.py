@@ -38,6 +38,7 @@ class Source(models.Model):
     account = models.CharField(max_length=320, blank=True)  # as which we are known there
     cursor = models.JSONField(default=dict, blank=True)
     meter = models.JSONField(default=dict, blank=True)  # what the service told of its limits
+    looks = models.PositiveIntegerField(default=0)  # posts ever looked at again, where that costs
     next_poll_at = models.DateTimeField(null=True, db_index=True)
     last_polled_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
@@ -49,6 +50,10 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def position(self) -> dict[str, Any]:
+        """What its channel reads on from."""
+        return {**self.cursor, "looks": self.looks} if self.looks else dict(self.cursor)
 
 
 class Person(models.Model):

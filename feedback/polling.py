@@ -48,7 +48,7 @@ def poll(source_id: int, *, force: bool = False) -> Polled | None:
     try:
         channel = make_channel(source.channel, source.config, team_of(source))
         while True:
-            batch = channel.poll(source.cursor)
+            batch = channel.poll(source.position())
             now = timezone.now()
             wait = _wait(source, batch)
             lease, source.next_poll_at = source.next_poll_at, now + (LEASE if batch.more else wait)

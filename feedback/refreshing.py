@@ -8,16 +8,18 @@ import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from feedback.channels import make_channel
-from feedback.channels.base import SourceStopped, TryLater
+from feedback.channels.base import Metered, Post, SourceStopped, TryLater
 from feedback.intake import add_posts, team_of
 from feedback.looks import next_look
 from feedback.models import Message, Source
 
 BATCH = 100
 LEASE = timedelta(minutes=10)
+REST = timedelta(hours=6)  # when a month's posts are read
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ def _claim(now: datetime) -> tuple[Source, list[Message]] | None:
 def _look(source: Source, messages: list[Message]) -> None:
     asked = [message.external_id or "" for message in messages]
     try:
-        posts = make_channel(source.channel, source.config, team_of(source)).refresh(asked)
+        posts = _ask(source, asked)
     except TryLater as error:
         _set([m.pk for m in messages], timezone.now() + max(error.wait or LEASE, LEASE))
         log.warning("refresh.later", extra={"source": source.name, "reason": str(error)})
@@ -62,6 +64,18 @@ def _look(source: Source, messages: list[Message]) -> None:
     now = timezone.now()
     for message in messages:
         _set([message.pk], next_look(message.channel, message.created_at, now))
+
+
+def _ask(source: Source, asked: list[str]) -> list[Post]:
+    channel = make_channel(source.channel, source.config, team_of(source))
+    if not isinstance(channel, Metered):
+        return channel.refresh(asked)
+    if not channel.may_look(source.position()):
+        raise TryLater("What may be read in this month is read.", REST)
+    posts = channel.refresh(asked)
+    billed = sum(not post.is_deleted for post in posts)
+    Source.objects.filter(pk=source.pk).update(looks=F("looks") + billed)
+    return posts
 
 
 def _set(ids: list[int], at: datetime | None) -> None:

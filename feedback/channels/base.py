@@ -9,7 +9,7 @@ must act: a refused credential, a missing setting).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 class ChannelError(Exception):
@@ -131,6 +131,18 @@ class Channel(Protocol):
 
         Raises TryLater or SourceStopped.
         """
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A channel whose service bills what is looked at again.
+
+    Its cursor has `looks`: how many posts of the source ever were.
+    """
+
+    def may_look(self, cursor: Mapping[str, Any]) -> bool:
+        """Whether posts may be looked at again now."""
         ...
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from feedback import polling, refreshing
 from feedback.channels.base import (
     Absent,
     Batch,
@@ -170,6 +171,29 @@ def test_the_cap_stops_reading_until_the_next_month(x: X) -> None:
     with time_machine.travel(datetime(2026, 12, 1, 1, tzinfo=UTC)):
         posts, _ = read(channel(), batch.cursor)
     assert len(posts) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_looked_at_again_is_billed_as_well(x: X) -> None:
+    source = make_source("x", channel="twitter", config={"handle": "genericcorp", "monthly_reads": 7})
+    for number in range(3):
+        x.say(f"@genericcorp hello {number}")
+    source.next_poll_at = NOW
+    source.save()
+    assert polling.poll(source.pk)
+    Message.objects.update(look_again_at=NOW)
+    assert not refreshing.refresh_due()
+    polling.poll(source.pk, force=True)
+    source.refresh_from_db()
+    assert source.meter["posts read this month"] == 6
+    x.say("@genericcorp hello")
+    polling.poll(source.pk, force=True)
+    asked = len(x.requests)
+    Message.objects.update(look_again_at=NOW)
+    assert not refreshing.refresh_due()  # the month's posts are read
+    assert len(x.requests) == asked
+    due = Message.objects.values_list("look_again_at", flat=True)
+    assert min(due) > NOW + timedelta(hours=5)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

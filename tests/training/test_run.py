@@ -11,7 +11,7 @@ from triage.classifier.training.run import Run, run
 
 CATEGORIES = ("bug", "feature", "question", "setup", "praise", "criticism", "other")
 PLAN = Plan(
-    real_epochs=1, severe_epochs=1, issue_epochs=1, tweets=4, developers=4, older=4, summaries=4
+    real_epochs=1, severe_epochs=1, issue_epochs=1, tweets=4, developers=4, older=4
 )
 
 

@@ -89,7 +89,7 @@ def join(
     report.candidates, report.reason, report.by, report.at = [], "", by, now
     report.save(update_fields=["tracked", "state", "score", "candidates", "reason", "by", "at"])
     _learn(report.item, tracked, score)
-    recount(tracked)
+    _count_in(report.item, tracked)
     HistoryEntry.objects.create(
         item=report.item, at=now, by=by, event="tracked", detail={"tracked": tracked.pk}
     )
@@ -116,6 +116,16 @@ def leave(
     )
     note(tracked, "left", now, by=by, item=report.item_id)
     renew(tracked, now)
+
+
+def _count_in(item: Item, tracked: TrackedIssue) -> None:
+    """Count one report more. The others are not looked at: an issue may have thousands."""
+    at = item.created_at
+    tracked.reports += 1
+    tracked.first_report_at = min(at, tracked.first_report_at or at)
+    tracked.last_report_at = max(at, tracked.last_report_at or at)
+    tracked.severity = _severity(tracked, item.severity)
+    tracked.save(update_fields=["reports", "first_report_at", "last_report_at", "severity"])
 
 
 def recount(tracked: TrackedIssue) -> None:

@@ -121,6 +121,10 @@ class Twitter:
             raise ValueError("this is no object, so it is no post")
         return Page({"data": [raw]}).post(raw)
 
+    def may_look(self, cursor: Mapping[str, Any]) -> bool:
+        """Whether posts may be looked at again: X bills each of them as if it were new."""
+        return not Meter.of(cursor, self._cap, datetime.now(UTC)).is_full
+
     def refresh(self, external_ids: Sequence[str]) -> list[Post]:
         """What became of these posts."""
         asked = [id_ for id_ in external_ids if id_.isdecimal()][:LOOKED_UP]
@@ -261,7 +265,7 @@ class _Reading:
                 self.unreadable.append(read)
 
     def batch(self, now: datetime, parts: Round, account: str) -> Batch:
-        self.cursor["meter"] = {"month": self.meter.month, "reads": self.meter.reads}
+        self.cursor["meter"] = self.meter.kept()
         self.cursor |= {**parts.cursor(), "retweets": self.retweets}
         return Batch(
             posts=tuple(self.posts.values()),

@@ -2,7 +2,7 @@
 
 from calendar import monthrange
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,22 +14,32 @@ RAREST = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """Posts that were read in a month, written "2026-11"."""
+    """Posts that were read in a month, written "2026-11".
+
+    `looks` is how many posts had ever been looked at again when they were last counted in.
+    """
 
     month: str
     reads: int
     cap: int
+    looks: int = 0
 
     @classmethod
     def of(cls, cursor: Mapping[str, Any], cap: int, now: datetime) -> "Meter":
-        """The meter as the cursor has it; a new month begins at nothing."""
+        """The meter as the cursor has it, and what was looked at since; a month begins at nothing."""
         month, kept = f"{now:%Y-%m}", cursor.get("meter")
-        reads = kept.get("reads") if isinstance(kept, Mapping) and kept.get("month") == month else 0
-        return cls(month, reads if isinstance(reads, int) else 0, cap)
+        kept = kept if isinstance(kept, Mapping) else {}
+        reads = _count(kept.get("reads")) if kept.get("month") == month else 0
+        looks = _count(cursor.get("looks"))
+        return cls(month, reads + max(0, looks - _count(kept.get("looks"))), cap, looks)
 
     def plus(self, reads: int) -> "Meter":
         """With more posts read."""
-        return Meter(self.month, self.reads + reads, self.cap)
+        return replace(self, reads=self.reads + reads)
+
+    def kept(self) -> dict[str, str | int]:
+        """As the cursor keeps it."""
+        return {"month": self.month, "reads": self.reads, "looks": self.looks}
 
     @property
     def is_full(self) -> bool:
@@ -55,3 +65,7 @@ class Meter:
             "allowed": self.cap,
             "expected by its end": forecast,
         }
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0

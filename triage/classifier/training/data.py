@@ -49,7 +49,6 @@ class Plan:
     tweets: int = 10_000
     developers: int = 5_000
     older: int = 8_000
-    summaries: int = 0  # one-line reports without a label of ours, for a teacher to read
     without_context: float = 0.35  # share of the times that a real post is seen alone
 
 
@@ -97,9 +96,6 @@ def examples(folder: Path, plan: Plan, seed: int) -> list[Example]:
     seen += rng.sample(tweets, min(plan.tweets, len(tweets)))
     seen += rng.sample(developers, min(plan.developers, len(developers)))
     seen += rng.sample(older, min(plan.older, len(older)))
-    if plan.summaries:
-        summaries = [Example(text_of(row)) for row in rows(folder / "bug_severity_train.jsonl.gz")]
-        seen += rng.sample(summaries, min(plan.summaries, len(summaries)))
     rng.shuffle(seen)
     return seen
 

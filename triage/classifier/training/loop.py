@@ -171,31 +171,26 @@ def _head_loss(
     right = torch.logsumexp(log.masked_fill(target == 0, -1e4), dim=1)
     spread = (log * allowed).sum(1) / allowed.sum(1)
     each = -(1 - SMOOTHING) * right - SMOOTHING * spread
-    hard = (each * weight).sum() / len(batch)
-    return (
-        hard
-        if all(example.soft is None for example, _ in batch)
-        else _softened(hard, logits, batch, head)
-    )
+    taught = torch.tensor([example.soft is not None for example, _ in batch])
+    total = (each * weight * (1 - SOFT * taught)).sum()
+    if taught.any():
+        total = total + SOFT * _distance(logits, batch, head)
+    return total / len(batch)
 
 
-def _softened(
-    hard: torch.Tensor, logits: torch.Tensor, batch: Sequence[Encoded], head: str
-) -> torch.Tensor:
-    """The labels' loss mixed with the distance from a teacher's probabilities.
+def _distance(logits: torch.Tensor, batch: Sequence[Encoded], head: str) -> torch.Tensor:
+    """How far the taught examples are from their teacher's probabilities, summed.
 
     Severities count by how much the teacher takes the text for a bug (Hinton et al., 2015).
     """
-    told = torch.stack(
-        [torch.as_tensor(example.soft[head]) for example, _ in batch if example.soft]
-    )
-    rows = [row for row, (example, _) in enumerate(batch) if example.soft]
-    log = torch.log_softmax(logits[rows], dim=1)
-    each = torch.nn.functional.kl_div(log, told.float(), reduction="none").sum(1)
+    taught = [(row, example.soft) for row, (example, _) in enumerate(batch) if example.soft]
+    told = torch.stack([torch.as_tensor(soft[head]) for _, soft in taught]).float()
+    log = torch.log_softmax(logits[[row for row, _ in taught]], dim=1)
+    each = nn.functional.kl_div(log, told, reduction="none").sum(1)
     if head == "severity":
         bug = CATEGORIES.index("bug")
-        each = each * torch.tensor([float(e.soft["category"][bug]) for e, _ in batch if e.soft])
-    return (1 - SOFT) * hard + SOFT * each.sum() / len(batch)
+        each = each * torch.tensor([float(soft["category"][bug]) for _, soft in taught])
+    return each.sum()
 
 
 def _also_loss(logits: torch.Tensor, batch: Sequence[Encoded]) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ class Run:
     data: Path
     out: Path = SHIPPED
     seed: int = 11
-    turns: int = 2  # trainings whose weights are averaged
     plan: Plan = field(default_factory=Plan)
     teacher: Path | None = None  # folder of a larger encoder's weights
 
@@ -42,58 +41,25 @@ def run(asked: Run, say: Callable[[str], None]) -> dict[str, Any]:
     """Train, export, calibrate. Returns the model's card."""
     torch.manual_seed(asked.seed)
     base = base_weights()
-    network = Network(base)
     asked.out.mkdir(parents=True, exist_ok=True)
-    teacher = _teacher(asked, say) if asked.teacher else None
-    trained = _trained(network, base, asked, teacher, say)
-    network.load_state_dict(averaged([torch.load(path) for path in trained]))
-    card = finish(network.eval(), base, asked, say)
-    for path in trained:
-        path.unlink()
+    seen = examples(asked.data, asked.plan, asked.seed)
+    if asked.teacher:
+        seen = taught(seen, asked, say)
+    say(f"{len(seen)} examples")
+    network = Network(base)
+    encoded = _encoded(tokenizer_of(base / "tokenizer.json"), seen)
+    checkpoint = asked.out / "checkpoint.pt"
+    train(network, encoded, Pace(), seed=asked.seed, checkpoint=checkpoint, say=say)
+    card = finish(network, base, asked, say)
+    checkpoint.unlink()
     return card
 
 
-def _teacher(asked: Run, say: Callable[[str], None]) -> Teacher:
+def taught(seen: list[Example], asked: Run, say: Callable[[str], None]) -> list[Example]:
+    """The examples with what a teacher says of them; one that was trained already is taken."""
     teacher = Teacher(asked.teacher)
     teacher.train(asked.data, asked.seed, asked.out / "teacher.pt", say)
-    return teacher
-
-
-def _trained(
-    network: Network, base: Path, asked: Run, teacher: Teacher | None, say: Callable[[str], None]
-) -> list[Path]:
-    """One file of weights a turn: each from the same start, over the examples in another order.
-
-    A turn whose file is whole is not run again.
-    """
-    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    tokenizer = tokenizer_of(base / "tokenizer.json")
-    found = []
-    for seed in range(asked.seed, asked.seed + asked.turns):
-        path = asked.out / f"turn-{seed}.pt"
-        found.append(path)
-        if path.exists():
-            say(f"turn {seed} is taken from {path}")
-            continue
-        seen = examples(asked.data, asked.plan, seed)
-        if teacher:
-            seen = teacher.annotate(seen, say)
-        say(f"turn {seed}: {len(seen)} examples")
-        network.load_state_dict(start)
-        part = path.with_suffix(".part")
-        train(network, _encoded(tokenizer, seen), Pace(), seed=seed, checkpoint=part, say=say)
-        part.rename(path)
-    return found
-
-
-def averaged(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """The mean of weights that were trained from one start (Wortsman et al., "Model soups", 2022):
-    better than each of them on posts that none has seen, at the price of one.
-    """
-    return {
-        name: torch.stack([state[name].double() for state in states]).mean(0).to(first.dtype)
-        for name, first in states[0].items()
-    }
+    return teacher.annotate(seen, say)
 
 
 def finish(network: Network, base: Path, asked: Run, say: Callable[[str], None]) -> dict[str, Any]:
