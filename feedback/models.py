@@ -7,7 +7,16 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, State, Topic
+from feedback.vocabulary import (
+    MISSED,
+    Category,
+    Channel,
+    Closed,
+    Sentiment,
+    Severity,
+    State,
+    Topic,
+)
 
 NO_CLOCK = 2**62
 """`Item.urgency` of an item without a running clock: sorts after every instant."""
@@ -25,6 +34,10 @@ class SourceQuerySet(models.QuerySet["Source"]):
     def in_trouble(self) -> "SourceQuerySet":
         """Sources that have stopped, or failed so often in a row that people should know."""
         return self.filter(Q(is_stopped=True) | Q(failures__gte=FAILURES_TOLD), enabled=True)
+
+    def with_gaps(self) -> "SourceQuerySet":
+        """Sources of which something could not be read and never will be."""
+        return self.filter(enabled=True, meter__has_key=MISSED)
 
 
 class Source(models.Model):

@@ -72,3 +72,7 @@ class Closed(TextChoices):
     FIXED = "fixed", "Fixed"
     NO_FEEDBACK = "no_feedback", "No feedback"
     DUPLICATE = "duplicate", "Duplicate"
+
+
+MISSED = "missed"
+"""The name, in a source's meter, of what its service no longer lists and nobody has read."""

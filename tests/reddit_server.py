@@ -23,6 +23,7 @@ class Board(Served):
         self.votes: list[tuple[str, str]] = []
         self.begin = BEGIN
         self.cut_below = ""  # a comment whose answers stand behind "continue this thread"
+        self.page, self.lists = 3, 1_000  # things of a page, and of a listing in all
         self.forgets = False  # a page that begins at a vanished post is empty
         self.limits = {"x_ratelimit_remaining": "500.0", "x_ratelimit_reset": "60",
                        "x_ratelimit_used": "1"}  # fmt: skip
@@ -94,13 +95,14 @@ class Board(Served):
         return Answer(self._listing(rows, request), **headers)
 
     def _listing(self, rows: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+        rows = rows[: self.lists]
         names = [row["data"]["name"] for row in rows]
         after = request.query.get("after")
         if self.forgets and after and after not in names:
             return {"kind": "Listing", "data": {"children": [], "after": None, "before": None}}
         start = names.index(after) + 1 if after in names else 0
-        page = rows[start : start + 3]
-        more = page[-1]["data"]["name"] if start + 3 < len(rows) else None
+        page = rows[start : start + self.page]
+        more = page[-1]["data"]["name"] if start + self.page < len(rows) else None
         return {"kind": "Listing", "data": {"children": page, "after": more, "before": None}}
 
     def _tree(self, root: str, comment: str | None) -> list[Any]:

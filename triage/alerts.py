@@ -1,8 +1,11 @@
 """Telling people what the service cannot mend by itself: on every page, and in Slack.
 
-The page shows what `troubles.present` says; Slack is told once of each source that stops.
+The page shows what `troubles.present` says; Slack is told of each thing once, of a source that
+goes on failing once a day.
 """
 
+import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.utils import timezone
@@ -11,25 +14,25 @@ from feedback import slack
 from feedback.channels.base import Sent, SourceStopped, Unknown
 from feedback.hints import hint
 from feedback.models import Source
-from triage.models import OutboxEntry
+from feedback.vocabulary import MISSED
+from triage.models import OutboxEntry, Trouble
 from triage.outbox import Outcome
 
 ALERT = "alert"
 
 
-def tell_stopped() -> None:
-    """Have Slack told of the sources that have stopped; of each stop once."""
+def tell() -> None:
+    """Have Slack told of what it has not been told of yet."""
     if not slack.is_set():
         return
     now = timezone.now()
-    for source in Source.objects.filter(enabled=True, is_stopped=True):
-        at = source.last_polled_at or now
+    for key, text in (*_of_sources(now), *_of_troubles()):
         _, is_new = OutboxEntry.objects.get_or_create(
-            key=f"alert:source:{source.pk}:{at:%Y%m%dT%H%M%S%f}",
+            key=f"alert:{key}",
             defaults={
                 "kind": ALERT,
                 "channel": "slack",
-                "payload": {"text": stopped_text(source)},
+                "payload": {"text": f":rotating_light: {text}"},
                 "next_attempt_at": now,
                 "created_at": now,
             },
@@ -38,14 +41,34 @@ def tell_stopped() -> None:
             hint("deliver")
 
 
-def stopped_text(source: Source) -> str:
-    """One clear message: what stopped, why, and what to do."""
-    why = slack.escaped(source.last_error)
-    return (
-        f":rotating_light: The source *{slack.escaped(source.name)}* "
-        f"({source.get_channel_display()}) has stopped: nothing new is read there. {why} "
-        "Then choose it under Sources and “Poll now”."
-    )
+def _of_sources(now: datetime) -> Iterator[tuple[str, str]]:
+    """What is wrong with sources, with a key that is another one when it is news."""
+    for source in Source.objects.in_trouble():
+        why = slack.escaped(source.last_error)
+        if source.is_stopped:
+            at = source.last_polled_at or now
+            text = f"has stopped: nothing new is read there. {why} "
+            text += "Then choose it under Sources and “Poll now”."
+            yield f"source:{source.pk}:{at:%Y%m%dT%H%M%S%f}", _named(source, text)
+        else:
+            text = f"could not be read {source.failures} times and is tried again. {why}"
+            yield f"failing:{source.pk}:{now:%Y%m%d}", _named(source, text)
+    for source in Source.objects.with_gaps():
+        missed = str(source.meter[MISSED])
+        text = "could not be read whole: its service no longer lists "
+        text += f"{slack.escaped(missed)}. Look there by hand."
+        digest = hashlib.sha256(missed.encode()).hexdigest()[:16]
+        yield f"gap:{source.pk}:{digest}", _named(source, text)
+
+
+def _of_troubles() -> Iterator[tuple[str, str]]:
+    for trouble in Trouble.objects.all():
+        key = f"trouble:{trouble.key}:{trouble.since:%Y%m%dT%H%M%S%f}"
+        yield key, slack.escaped(trouble.message)
+
+
+def _named(source: Source, text: str) -> str:
+    return f"The source *{slack.escaped(source.name)}* ({source.get_channel_display()}) {text}"
 
 
 class AlertDoor:

@@ -5,6 +5,7 @@ import logging
 from django.utils import timezone
 
 from feedback.models import Source
+from feedback.vocabulary import MISSED
 from triage.models import Trouble
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,12 @@ def end(key: str) -> None:
 def present() -> list[str]:
     """One line for each trouble that lasts, sources that stopped or keep failing among them."""
     lines = list(Trouble.objects.order_by("since").values_list("message", flat=True))
-    return lines + [_line(source) for source in Source.objects.in_trouble().order_by("name")]
+    lines += [_line(source) for source in Source.objects.in_trouble().order_by("name")]
+    gaps = Source.objects.with_gaps().order_by("name")
+    return lines + [
+        f"Source {one.name} could not read all: its service no longer lists {one.meter[MISSED]}."
+        for one in gaps
+    ]
 
 
 def _line(source: Source) -> str:

@@ -17,9 +17,9 @@ LOADING = threading.Lock()  # two threads at once would load the model twice, or
 
 @app.task
 def poll(source_id: int) -> None:
-    """Poll one source, if it is still due; where one has stopped, people are told."""
+    """Poll one source, if it is still due; what people must mend, they are told."""
     polling.poll(source_id)
-    alerts.tell_stopped()
+    alerts.tell()
 
 
 @app.task
@@ -33,6 +33,7 @@ def triage() -> None:
             get_reader()  # there may have been nothing to read
     except ModelError as error:
         troubles.begin("classifier", f"New items are not read: {error}")
+        alerts.tell()
         return
     troubles.end("classifier")
     if has_more:
@@ -70,5 +71,7 @@ def track() -> None:
 @app.task
 def follow() -> None:
     """Look how the tracked issues do on GitHub."""
-    if sync.follow_due():
+    has_more = sync.follow_due()
+    alerts.tell()
+    if has_more:
         hints.send("follow")

@@ -32,6 +32,7 @@ from feedback.models import Item, Message
 from tests.make import make_source
 from tests.reddit_server import ME, Board
 from tests.serve import FAULTS, after_taking, says
+from triage import troubles
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -92,6 +93,26 @@ def test_after_a_gap_all_that_is_new_is_read_and_nothing_twice(board: Board) -> 
         assert late <= names(posts)
         again, _ = read(channel(), batch.cursor)
     assert len(again) <= 30  # what is within the overlap; intake knows it
+
+
+@pytest.mark.django_db
+def test_what_reddit_no_longer_lists_is_told(board: Board) -> None:
+    board.page, board.lists = 100, 950
+    board.submit("First")
+    _, batch = read(channel())
+    assert "missed" not in batch.meter
+    for number in range(1_000):
+        board.submit(f"Late {number}", created_utc=NOW.timestamp() + 3_600 + number)
+    with time_machine.travel(NOW + timedelta(hours=2)):
+        posts, batch = read(channel(), batch.cursor)
+        assert len(posts) == 950
+        assert batch.meter["missed"].startswith("r/corp/new from 24 Nov ")
+        source = make_source("r", channel="reddit", meter=batch.meter)
+        assert "no longer lists r/corp/new" in troubles.present()[0]
+        source.delete()
+        posts, batch = read(channel(), batch.cursor)
+        assert "missed" in batch.meter
+        assert len(batch.cursor["gaps"]) == 1
 
 
 def test_a_whole_tree_is_read_with_what_stands_behind_more(board: Board) -> None:

@@ -175,7 +175,9 @@ def test_the_cap_stops_reading_until_the_next_month(x: X) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_looked_at_again_is_billed_as_well(x: X) -> None:
-    source = make_source("x", channel="twitter", config={"handle": "genericcorp", "monthly_reads": 7})
+    source = make_source(
+        "x", channel="twitter", config={"handle": "genericcorp", "monthly_reads": 7}
+    )
     for number in range(3):
         x.say(f"@genericcorp hello {number}")
     source.next_poll_at = NOW
@@ -237,8 +239,15 @@ def test_an_outage_of_weeks_begins_at_what_x_still_has(x: X) -> None:
     x.say("@genericcorp late")
     stale = says({"errors": [{"message": "since_id must be larger than 1"}]}, 400)
     x.fault = lambda handler: stale(handler) if "since_id" in handler.path else False
-    cursor = {"user": US, "handle": "genericcorp", "parts": {"mentions": {"since": 5}}}
-    assert [post.text for post in read(channel(), cursor)[0]] == ["@genericcorp late"]
+    parts = {"mentions": {"since": 2117794457318326272}}
+    cursor = {"user": US, "handle": "genericcorp", "parts": parts}
+    posts, batch = read(channel(), cursor)
+    assert [post.text for post in posts] == ["@genericcorp late"]
+    assert batch.meter["missed"] == "mentions from 04 Nov 01:42 to 17 Nov 12:05 UTC"
+    x.fault = None
+    assert read(channel(), batch.cursor)[1].meter["missed"] == batch.meter["missed"]
+    with time_machine.travel(NOW + timedelta(days=4)):
+        assert "missed" not in read(channel(), batch.cursor)[1].meter
 
 
 def reply_to(tweet: dict[str, Any], text: str = "We are on it.") -> Reply:

@@ -11,7 +11,7 @@ from feedback.models import Source
 from tests.github_server import REPOSITORY, Hub
 from tests.make import make_source
 from tests.serve import Answer, Served, says
-from triage import outbox
+from triage import outbox, troubles
 from workers import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,3 +78,23 @@ def test_a_source_that_keeps_failing_is_told_before_long(hub: Hub, admin_client:
     assert (
         "cannot be read and is tried again" in admin_client.get("/feedback/item/").content.decode()
     )
+
+
+def test_what_lasts_is_told_in_slack_once(hub: Hub, settings: Any) -> None:
+    hub.fault = says(b"<html>", 502)
+    source = make_github()
+    troubles.begin("classifier", "New items are not read: <it> is damaged.")
+    with Served(lambda request: Answer(b"ok")) as slack:
+        settings.SLACK_WEBHOOK_URL = slack.url
+        for _ in range(6):
+            Source.objects.update(next_poll_at=timezone.now())
+            tasks.poll(source.pk)
+        Source.objects.update(meter={"missed": "r/corp/new from Monday to Tuesday"})
+        tasks.follow()
+        tasks.follow()
+        outbox.deliver_waiting()
+        texts = [request.json["text"] for request in slack.requests]
+    assert len(texts) == 3
+    assert sum("New items are not read: &lt;it&gt; is damaged." in text for text in texts) == 1
+    assert sum("could not be read 4 times and is tried again" in text for text in texts) == 1
+    assert sum("no longer lists r/corp/new from Monday" in text for text in texts) == 1

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from feedback.channels.base import Batch, Post, TryLater, Unreadable
+from feedback.channels.gaps import gap, still_told, told
 from feedback.channels.reddit.api import Api
 from feedback.channels.reddit.things import post_of, rows_of
 from feedback.channels.rounds import Round
@@ -12,6 +14,7 @@ from feedback.channels.rounds import Round
 PAGES = 6  # of one poll
 PAGE_SIZE = 100
 OVERLAP = 120  # seconds; listings are not strictly in order
+LISTED = 900  # things after which a listing that ends may have left some out; Reddit's is 1,000
 RESTARTS = 3  # of one listing, when the post where its next page begins has vanished
 
 
@@ -23,6 +26,7 @@ class Reading:
         kept = {k: dict(v) for k, v in parts.items()} if isinstance(parts, Mapping) else {}
         self.parts: dict[str, dict[str, Any]] = kept
         self.begin = begin
+        self.gaps = still_told(cursor)
         self.posts: dict[str, Post] = {}
         self.unreadable: list[Unreadable] = []
         self.pages = 0
@@ -46,6 +50,7 @@ class Reading:
             at = int(post.created_at.timestamp())
             oldest = min(oldest, at)
             state["newest"] = max(state.get("newest", 0), at)
+            state["oldest"] = min(state.get("oldest", at), at)
             if at >= state["since"] and wanted(post):
                 self.posts.setdefault(post.external_id, post)
         return oldest
@@ -77,11 +82,16 @@ class Reading:
         return Batch(
             posts=tuple(self.posts.values()),
             unreadable=tuple(self.unreadable),
-            cursor={"parts": self.parts, **parts.cursor(), "account": self.account},
+            cursor={
+                "parts": self.parts,
+                **parts.cursor(),
+                "account": self.account,
+                "gaps": self.gaps,
+            },
             no_sooner=pause,
             more=parts.more and not pause,
             failure=parts.failure,
-            meter=api.limits(),
+            meter=api.limits() | told(self.gaps),
             account=self.account,
         )
 
@@ -95,18 +105,28 @@ def read_listing(api: Api, reading: Reading, path: str, wanted: Callable[[Post],
         rows, token = listed(page), _next_page(page)
         oldest = reading.take(rows, state, wanted)
         reading.pages += 1
+        state["rows"] = state.get("rows", 0) + len(rows)
         if not rows and after and state.get("restarts", 0) < RESTARTS:
             # The post after which this page was to begin has vanished: from the top again.
             state["restarts"] = state.get("restarts", 0) + 1
             state.pop("after")
         elif not token or not rows or oldest < state["since"]:
-            state["since"] = max(state["since"], state.pop("newest", 0) - OVERLAP)
-            state.pop("after", None)
-            state.pop("restarts", None)
+            _conclude(reading, path, state)
             return True
         else:
             state["after"] = token
     return False
+
+
+def _conclude(reading: Reading, path: str, state: dict[str, Any]) -> None:
+    """A listing was read to its end, or back to what was known. If neither, some is missing."""
+    since, oldest = state["since"], state.get("oldest", 0)
+    if state["rows"] >= LISTED and oldest > since + OVERLAP:
+        ends = (datetime.fromtimestamp(at, UTC) for at in (since, oldest))
+        reading.gaps.append(gap(path, *ends))
+    newest = state.get("newest", 0)
+    state.clear()
+    state["since"] = max(since, newest - OVERLAP)
 
 
 def listed(listing: Any) -> list[Mapping[str, Any]]:

@@ -27,11 +27,12 @@ from feedback.channels.base import (
     Unreadable,
     Unsure,
 )
+from feedback.channels.gaps import gap, still_told, told
 from feedback.channels.rounds import Round
 from feedback.channels.twitter.api import Api, StaleCursor, detail
 from feedback.channels.twitter.meter import Meter
 from feedback.channels.twitter.refusals import LONGEST, refusal, weight
-from feedback.channels.twitter.tweets import Page, gone, last_version, speaks_to
+from feedback.channels.twitter.tweets import Page, gone, last_version, speaks_to, written_at
 from feedback.requests_adapter import reason
 
 MENTIONS = "mentions"
@@ -78,7 +79,7 @@ class Twitter:
         """Pages of one part until it has no more (true), or this poll has read enough."""
         state = reading.state(key)
         while not reading.is_full(api.reads):
-            page = self._page(api, user, key, state)
+            page = self._page(api, user, key, reading)
             reading.take(page)
             state["newest"] = max(state.get("newest", 0), page.newest)
             state["token"] = page.next_token
@@ -87,7 +88,9 @@ class Twitter:
                 return True
         return False
 
-    def _page(self, api: Api, user: str, key: str, state: dict[str, Any]) -> Page:
+    def _page(self, api: Api, user: str, key: str, reading: "_Reading") -> Page:
+        state = reading.state(key)
+
         def ask() -> Page:
             since = state.get("since") or None
             begin = None if since else datetime.now(UTC) - min(self._backfill, SEARCHABLE)
@@ -104,7 +107,10 @@ class Twitter:
         except StaleCursor:
             if state.pop("token", None):  # pages go stale too: they are read again from `since`
                 return ask()
-            state.clear()  # an outage of over a week: what X still has is read
+            since, begin = state.get("since"), datetime.now(UTC) - SEARCHABLE
+            if since and written_at(since) < begin:
+                reading.gaps.append(gap(key, written_at(since), begin))
+            state.clear()  # what X still has is read
             self._backfill = SEARCHABLE
             return ask()
 
@@ -241,6 +247,7 @@ class _Reading:
         kept = {k: dict(v) for k, v in parts.items()} if isinstance(parts, Mapping) else {}
         self.cursor: dict[str, Any] = {**cursor, "parts": kept}
         self.meter = meter
+        self.gaps = still_told(cursor)
         self.posts: dict[str, Post] = {}
         self.unreadable: list[Unreadable] = []
         self.pages = 0
@@ -266,7 +273,8 @@ class _Reading:
 
     def batch(self, now: datetime, parts: Round, account: str) -> Batch:
         self.cursor["meter"] = self.meter.kept()
-        self.cursor |= {**parts.cursor(), "retweets": self.retweets}
+        self.cursor |= {**parts.cursor(), "retweets": self.retweets, "gaps": self.gaps}
+        retweets = {"retweets": self.retweets} if self.retweets else {}
         return Batch(
             posts=tuple(self.posts.values()),
             unreadable=tuple(self.unreadable),
@@ -275,7 +283,7 @@ class _Reading:
             more=parts.more and not self.meter.is_full,
             failure=parts.failure,
             account=account,
-            meter=self.meter.words(now) | ({"retweets": self.retweets} if self.retweets else {}),
+            meter=self.meter.words(now) | retweets | told(self.gaps),
         )
 
 

@@ -26,7 +26,7 @@ class Meter:
 
     @classmethod
     def of(cls, cursor: Mapping[str, Any], cap: int, now: datetime) -> "Meter":
-        """The meter as the cursor has it, and what was looked at since; a month begins at nothing."""
+        """As the cursor has it, with what was looked at since; a month begins at nothing."""
         month, kept = f"{now:%Y-%m}", cursor.get("meter")
         kept = kept if isinstance(kept, Mapping) else {}
         reads = _count(kept.get("reads")) if kept.get("month") == month else 0

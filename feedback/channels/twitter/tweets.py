@@ -175,8 +175,12 @@ def _moment(row: Mapping[str, Any]) -> datetime:
         at = datetime.fromisoformat(str(row["created_at"]))
         return at if at.tzinfo else at.replace(tzinfo=UTC)
     except (KeyError, ValueError):
-        stamp = (int(row["id"]) >> 22) + SNOWFLAKE_EPOCH
-        return datetime.fromtimestamp(stamp / 1000, UTC)
+        return written_at(int(row["id"]))
+
+
+def written_at(id_: int) -> datetime:
+    """When a post was written, by its id."""
+    return datetime.fromtimestamp(((id_ >> 22) + SNOWFLAKE_EPOCH) / 1000, UTC)
 
 
 def _missing(errors: Any) -> set[str]:

@@ -43,12 +43,12 @@ class Example:
 class Plan:
     """How often each set is seen, and how much of it."""
 
-    real_epochs: int = 6
+    real_epochs: int = 4
     severe_epochs: int = 6
-    issue_epochs: int = 3
-    tweets: int = 10_000
+    issue_epochs: int = 2
+    tweets: int = 30_000
     developers: int = 5_000
-    older: int = 8_000
+    older: int = 6_000
     without_context: float = 0.35  # share of the times that a real post is seen alone
 
 
