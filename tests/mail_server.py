@@ -227,8 +227,15 @@ class Taken:
 class Post:
     """The SMTP server. `refuse` answers for an address, `fault` at the end of a mail."""
 
-    def __init__(self, dovecot: Dovecot | None = None, password: str = "") -> None:
-        self.dovecot, self.password = dovecot, password
+    def __init__(
+        self,
+        dovecot: Dovecot | None = None,
+        password: str = "",
+        tls: str = "",  # "smtps" from the first byte, "smtp" by STARTTLS
+        folder: Path | None = None,  # of the certificate
+    ) -> None:
+        self.dovecot, self.password, self.tls, self.folder = dovecot, password, tls, folder
+        self.was_encrypted = False
         self.taken: list[Taken] = []
         self.refuse: Mapping[str, str] = {}
         self.fault: Callable[[Any, Taken], str | None] | None = None
@@ -237,8 +244,12 @@ class Post:
     def __enter__(self) -> Self:
         options: dict[str, Any] = {}
         if self.password:
-            options = {"authenticator": self._authenticate, "auth_require_tls": False}
-            options["auth_required"] = True
+            options = {"authenticator": self._authenticate, "auth_required": True}
+            options["auth_require_tls"] = self.tls == "smtp"
+        if self.tls and self.folder:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(self.folder / "cert.pem", self.folder / "key.pem")
+            options["ssl_context" if self.tls == "smtps" else "tls_context"] = context
         self.controller = Controller(self, hostname="127.0.0.1", port=free_port(), **options)
         self.controller.start()
         return self
@@ -253,9 +264,15 @@ class Post:
         assert self.controller
         return f"smtp://127.0.0.1:{self.controller.port}"
 
+    def url_as(self, user: str, password: str) -> str:
+        """The same with a login."""
+        assert self.controller
+        return f"{self.tls or 'smtp'}://{user}:{password}@127.0.0.1:{self.controller.port}"
+
     def _authenticate(
         self, server: Any, session: Session, envelope: Envelope, mechanism: str, data: Any
     ) -> AuthResult:
+        self.was_encrypted = server.transport.get_extra_info("sslcontext") is not None
         is_right = isinstance(data, LoginPassword) and data.password.decode() == self.password
         return AuthResult(success=is_right, handled=False)
 

@@ -1,11 +1,9 @@
 """Mailboxes and mail servers that fail in every way: nothing is lost, nothing is doubled."""
 
 import random
-import shutil
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from feedback.channels.base import SourceStopped, TryLater
 from feedback.channels.mail import Email, imap
 from feedback.models import Item, Message, RejectedPost, Source
 from tests import mail_server
-from tests.mail_server import USER, Dovecot, make_mail
+from tests.mail_server import Dovecot, make_mail
 from tests.mailbox import poll, settle
 from tests.proxy import Line
 from triage import automatic, outbox, replies
@@ -121,28 +119,6 @@ def test_tls_is_checked(dovecot: Dovecot, monkeypatch: Any) -> None:
     assert ssl.create_default_context().verify_mode == ssl.CERT_REQUIRED
     with pytest.raises(SourceStopped, match="on this machine alone"):
         Email(dovecot.config(host="imap.example.org"))
-
-
-def test_xoauth2_logs_in_by_a_token(dovecot: Dovecot, monkeypatch: Any) -> None:
-    import base64
-
-    import jwt
-
-    secret = "0123456789abcdef0123456789abcdef"
-    key = dovecot.folder / "keys/default/HS256/default"
-    key.write_bytes(base64.b64encode(secret.encode()))
-    with suppress(PermissionError):
-        shutil.chown(key, *mail_server.account())
-    claims = {"email": USER, "iss": "https://idp.test/", "exp": int(time.time()) + 600}
-    claims |= {"sub": USER, "iat": int(time.time()) - 5}
-    token = jwt.encode(claims, secret, "HS256", headers={"kid": "default"})
-    monkeypatch.setenv("SUPPORT_TOKEN", token)
-    config = dovecot.config(password_env="", oauth_token_env="SUPPORT_TOKEN")
-    dovecot.append(make_mail("By token."))
-    assert [post.text for post in Email(config).poll({}).posts] == ["By token."]
-    monkeypatch.setenv("SUPPORT_TOKEN", token[:-3] + "abc")
-    with pytest.raises(SourceStopped, match="SUPPORT_TOKEN"):
-        Email(config).poll({})
 
 
 def test_one_odd_mail_among_a_thousand_is_set_aside_shown_and_taken_in_after_a_mend(

@@ -16,6 +16,7 @@ from imap_tools import BaseMailBox
 from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxLoginError
 
 from feedback.channels.base import ChannelError, SourceStopped, TryLater
+from feedback.channels.mail import oauth
 
 TIMEOUT_SECONDS = 20  # of one answer
 DEADLINE_SECONDS = 120  # of a whole poll
@@ -216,6 +217,8 @@ class Session:
             said = _said(error)
             if _LATER.search(said):
                 raise TryLater(f"{login.host} lets nobody in now: {said}") from error
+            if oauth.forget(login.token):
+                raise TryLater(f"{login.host} refuses our token: a new one is made.") from error
             raise SourceStopped(
                 f"{login.host} refuses the login of {login.user}: {said} "
                 f"Put {login.secret_name or 'the password'} right, then poll the source again."

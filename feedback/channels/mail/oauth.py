@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from feedback.channels.base import SourceStopped, TryLater
@@ -10,7 +11,18 @@ from feedback.credentials import named_secret
 from feedback.http import HTTPFailure, client, fetch
 
 MARGIN_SECONDS = 300
-_made: dict[tuple[str, str, str], tuple[float, str]] = {}
+FRESH_SECONDS = 60
+
+
+class _Made(NamedTuple):
+    """A token that was made of another secret, by the monotonic clock."""
+
+    at: float
+    ends_at: float
+    token: str
+
+
+_made: dict[tuple[str, str, str], _Made] = {}
 
 
 def access_token(settings: Mapping[str, str], secret: str) -> str:
@@ -23,12 +35,21 @@ def access_token(settings: Mapping[str, str], secret: str) -> str:
         return secret
     form = _form(settings)
     key = (url, form["client_id"], form.get("refresh_token", ""))
-    ends_at, token = _made.get(key, (0.0, ""))
-    if ends_at > time.monotonic():
-        return token
+    kept, now = _made.get(key), time.monotonic()
+    if kept and kept.ends_at > now:
+        return kept.token
     token, seconds = _ask(url, form)
-    _made[key] = (time.monotonic() + seconds - MARGIN_SECONDS, token)
+    _made[key] = _Made(now, now + seconds - MARGIN_SECONDS, token)
     return token
+
+
+def forget(token: str) -> bool:
+    """A server refuses a token before its time. Returns whether another one may help."""
+    for key, kept in list(_made.items()):
+        if kept.token == token:
+            del _made[key]
+            return time.monotonic() - kept.at > FRESH_SECONDS
+    return False
 
 
 def _form(settings: Mapping[str, str]) -> dict[str, str]:
