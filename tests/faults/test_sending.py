@@ -21,7 +21,7 @@ from tests.reddit_server import ME, Board
 from tests.serve import Handler, Served
 from tests.twitter_server import X
 
-KILLS = 10
+KILLS = 13
 PATIENCE_SECONDS = 200
 
 SECRETS = dict.fromkeys(

@@ -130,7 +130,7 @@ def test_what_the_token_server_says_is_told(
         channel.poll({})
     tokens.fault = None
     monkeypatch.setenv("SUPPORT_REFRESH", "old")
-    with pytest.raises(SourceStopped, match="Token has been revoked. Authorize it anew"):
+    with pytest.raises(SourceStopped, match=r"Token has been revoked\. Authorize it anew"):
         channel.poll({})
     monkeypatch.delenv("SUPPORT_REFRESH")
     with pytest.raises(SourceStopped, match="SUPPORT_REFRESH is not set"):
