@@ -43,6 +43,7 @@ def test_what_says_nothing_is_read_with_low_confidence(name):
     reading = get_reader().read([Text(text=ODD[name])], shipped())[0]
     assert reading.confidence <= 0.2
     assert not reading.trusted
+    assert reading.category == "other"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Reading:
 
     `confidence` is the calibrated probability of `category`, 0 to 1; `severity` is None unless
     the category is bug, `grade` is what it would be then; `evidence` has the phrases that speak
-    for a severity;    `embedding` has 384 numbers and unit length.
+    for a severity; `embedding` has 384 numbers and unit length.
     """
 
     category: str
@@ -196,10 +196,11 @@ class Reader:
         by_category = _named(CATEGORIES, row["category"])
         by_severity = _named(SEVERITIES, row["severity"])
         evidence = severity.evidence(words, playbook, likest)
-        category = _best(by_category)
+        has_words = sum(character.isalpha() for character in words) >= 3
+        category = _best(by_category) if has_words else "other"
         bug, threshold = by_category["bug"], self.card["p0_threshold"]
         is_grave = evidence.is_grave or bug * by_severity["P0"] >= threshold
-        if is_grave and bug >= self.card["grave_bug"]:
+        if has_words and is_grave and bug >= self.card["grave_bug"]:
             category = "bug"
         grade, reasons = severity.decide(by_severity, evidence, threshold, bug)
         is_bug = category == "bug"
@@ -207,7 +208,6 @@ class Reader:
         tongue = language.detect(words)
         confidence = round(by_category[category], 3)
         also = _also(row["also"], category)
-        has_words = sum(character.isalpha() for character in words) >= 3
         return Reading(
             category=category,
             also=also,
