@@ -18,6 +18,7 @@ from feedback.models import VIEW_RESTRICTED, Item, Message
 from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, Topic
 from triage import kudos, moves, playbook, replies
 from triage.admin import queue
+from triage.admin.posted import number_of, text_of
 from triage.conversation import last_reply
 from triage.mails import came_back
 from triage.models import Delivery, OutboxEntry
@@ -88,7 +89,7 @@ class ItemAdmin(ModelAdmin):
             Item.objects.seen_by(request.user).select_related(
                 "author", "source", "taken_by", "reading"
             ),
-            pk=_number(object_id),
+            pk=number_of(object_id),
         )
         context = self.admin_site.each_context(request) | _context(request, item)
         context["may_change"] = self.has_change_permission(request)
@@ -128,7 +129,7 @@ class ItemAdmin(ModelAdmin):
         if name == "reply" and (reply := last_reply(item)):
             page += f"#message-{reply.pk}"  # whose buttons are what comes next
         elif name == "cancel":  # what was taken back can be written anew
-            taken = _number(request.POST.get("entry", ""))
+            taken = number_of(request.POST.get("entry", ""))
             page += f"{'&' if '?' in page else '?'}taken={taken}#composer"
         return HttpResponseRedirect(page)
 
@@ -142,7 +143,7 @@ def _context(request: HttpRequest, item: Item) -> dict[str, Any]:
     conversation = _conversation(item)
     clocks = list(item.clocks.all())
     latest = last_reply(item)
-    preview = _text(request) if "preview" in request.POST else ""
+    preview = text_of(request) if "preview" in request.POST else ""
     offered = telling.offered(item)
     tracking = IssueReport.objects.filter(item=item).select_related("tracked").first()
     back = queue.back(request)
@@ -232,10 +233,10 @@ def _templates(item: Item, rules: Playbook) -> list[dict[str, Any]]:
 
 def _draft(request: HttpRequest, item: Item, rules: Playbook, offered: Draft | None) -> str:
     if request.method == "POST":
-        return _text(request)
+        return text_of(request)
     if "taken" in request.GET:
         cancelled = item.outbox.filter(state=Delivery.CANCELLED)
-        if taken := cancelled.filter(pk=_number(request.GET["taken"])).first():
+        if taken := cancelled.filter(pk=number_of(request.GET["taken"])).first():
             return str(taken.payload.get("text", ""))
     template = rules.templates.get(request.GET.get("template", ""))
     if template is None:
@@ -255,7 +256,7 @@ def _assign(item: Item, request: HttpRequest) -> str:
 
 
 def _note(item: Item, request: HttpRequest) -> str:
-    moves.add_note(item, _text(request), request.user)  # type: ignore[arg-type]
+    moves.add_note(item, text_of(request), request.user)  # type: ignore[arg-type]
     return "Note kept; only staff can see it."
 
 
@@ -291,7 +292,7 @@ def _correct(item: Item, request: HttpRequest) -> str:
 
 
 def _reply(item: Item, request: HttpRequest) -> str:
-    text = _text(request)
+    text = text_of(request)
     for name in replies.VARIABLE.findall(text):
         if name in VARIABLES:
             raise ValueError(f"Fill in {{{name}}} first, or take it out.")
@@ -300,27 +301,17 @@ def _reply(item: Item, request: HttpRequest) -> str:
         text,
         request.user,  # type: ignore[arg-type]
         token=request.POST.get("token", "")[:40],
-        seen=_number(request.POST.get("seen", "")),
+        seen=number_of(request.POST.get("seen", "")),
         template=request.POST.get("template", "")[:60],
     )
-    telling.was_sent(item, _number(request.POST.get("offered", "")), entry.pk)
+    telling.was_sent(item, number_of(request.POST.get("offered", "")), entry.pk)
     if entry.state == Delivery.BY_HAND:
         return "Ready to be posted by hand: copy it, post it, then say so below."
     return "Sent to the outbox."
 
 
 def _entry(item: Item, request: HttpRequest) -> OutboxEntry:
-    return get_object_or_404(item.outbox, pk=_number(request.POST.get("entry", "")))
-
-
-def _text(request: HttpRequest) -> str:
-    """What was written, with the line ends that everybody else uses."""
-    return request.POST.get("text", "").replace("\r\n", "\n")
-
-
-def _number(text: str) -> int:
-    """A row's number as an address or a form names it; 0, which no row has, for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return get_object_or_404(item.outbox, pk=number_of(request.POST.get("entry", "")))
 
 
 def _posted(item: Item, request: HttpRequest) -> str:

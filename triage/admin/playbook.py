@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from triage.admin.engine import ReadOnly, code
+from triage.admin.posted import text_of
 from triage.models import PlaybookVersion
 from triage.playbook import PlaybookError, parse, store
 from triage.playbook.schema import VARIABLES
@@ -59,7 +60,7 @@ class PlaybookVersionAdmin(ReadOnly):
         """The text: check it, see what would change, put it in force."""
         _may_edit(request)
         loaded, seen = _in_force()
-        text = request.POST.get("text", loaded).replace("\r\n", "\n")
+        text = text_of(request, default=loaded)
         problems: list[str] = []
         if request.method == "POST":
             problems = _problems(text)
@@ -85,7 +86,7 @@ class PlaybookVersionAdmin(ReadOnly):
         if slug not in rules.templates:
             raise Http404
         title = request.POST.get("title", rules.templates[slug].title)
-        body = request.POST.get("body", rules.templates[slug].text).replace("\r\n", "\n")
+        body = text_of(request, "body", rules.templates[slug].text)
         problems: list[str] = []
         if request.method == "POST":
             text = _with_template(loaded, slug, title, body)

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from feedback.models import VIEW_RESTRICTED, Item
 from triage import playbook
 from triage.admin.engine import ReadOnly
+from triage.admin.posted import number_of, text_of
 from triage.moves import Conflict
 from triage.playbook.schema import VARIABLES
 from triage.tracking import moves, overview, telling
@@ -70,7 +71,7 @@ class TrackedIssueAdmin(ReadOnly):
         tab = request.GET.get("tab", "open")
         tab = tab if tab in overview.TABS else "open"
         sees_all = request.user.has_perm(VIEW_RESTRICTED)
-        begin = _number(request.GET.get("from", ""))
+        begin = number_of(request.GET.get("from", ""))
         found = list(overview.listed(tab, with_private=sees_all)[begin : begin + PAGE + 1])
         context = self.admin_site.each_context(request) | {
             "title": "Tracked issues",
@@ -93,7 +94,7 @@ class TrackedIssueAdmin(ReadOnly):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """One tracked issue: its items, both histories, what was told to whom."""
-        tracked = self._tracked(request, _number(object_id))
+        tracked = self._tracked(request, number_of(object_id))
         reports = tracked.issue_reports.filter(state=ReportState.JOINED)
         reports = reports.select_related("item__author").defer("item__context")
         tellings = list(telling.newest(tracked).select_related("by")[:20])
@@ -123,7 +124,7 @@ class TrackedIssueAdmin(ReadOnly):
         slug = asked.get("template", telling.KNOWN)
         template = rules.templates.get(slug)
         default = template.text.strip() if template else ""
-        written = request.POST.get("text", default).replace("\r\n", "\n")[:10_000]
+        written = text_of(request, default=default)[:10_000]
         values = {name: asked.get(name, "").strip()[:500] for name in SHARED}
         values = {name: value for name, value in values.items() if value}
         previews = telling.preview(tracked, written, values) if request.method == "POST" else []
@@ -227,13 +228,13 @@ def _told(one: Telling) -> dict[str, Any]:
 
 
 def _merge(tracked: TrackedIssue, request: HttpRequest) -> str:
-    into = moves.merge(tracked.pk, _number(request.POST.get("into", "")), request.user)  # type: ignore[arg-type]
+    into = moves.merge(tracked.pk, number_of(request.POST.get("into", "")), request.user)  # type: ignore[arg-type]
     messages.success(request, f"Its reports are now reports of {into.name}.")
     return reverse(ONE, args=[into.pk])
 
 
 def _send_all(tracked: TrackedIssue, request: HttpRequest) -> str:
-    one = get_object_or_404(tracked.tellings, pk=_number(request.POST.get("telling", "")))
+    one = get_object_or_404(tracked.tellings, pk=number_of(request.POST.get("telling", "")))
     values = {name: request.POST.get(name, "").strip()[:500] for name in SHARED}
     telling.rewrite(one, values)
     _report(request, one, telling.send_all(one, request.user))  # type: ignore[arg-type]
@@ -241,7 +242,7 @@ def _send_all(tracked: TrackedIssue, request: HttpRequest) -> str:
 
 
 def _drop(tracked: TrackedIssue, request: HttpRequest) -> str:
-    one = get_object_or_404(tracked.tellings, pk=_number(request.POST.get("telling", "")))
+    one = get_object_or_404(tracked.tellings, pk=number_of(request.POST.get("telling", "")))
     telling.drop(one.drafts.open())
     messages.success(request, "The drafts are dropped; nothing was sent.")
     return ""
@@ -285,7 +286,7 @@ def _quote(item: Item, request: HttpRequest) -> str:
 
 def _wanted(request: HttpRequest) -> int:
     """The tracked issue that was chosen: as a row, or by its number on GitHub."""
-    if number := _number(request.POST.get("number", "").strip().lstrip("#")):
+    if number := number_of(request.POST.get("number", "").strip().lstrip("#")):
         rows = TrackedIssue.objects.filter(number=number).order_by("is_private")
         if not request.user.has_perm(VIEW_RESTRICTED):
             rows = rows.filter(is_private=False)
@@ -293,11 +294,7 @@ def _wanted(request: HttpRequest) -> int:
         if found is None:
             raise Conflict(f"No tracked issue has the number {number}.")
         return found
-    return _number(request.POST.get("tracked", ""))
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return number_of(request.POST.get("tracked", ""))
 
 
 ACTS: dict[str, Callable[[TrackedIssue, HttpRequest], str]] = {
