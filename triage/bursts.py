@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from feedback.models import Item
-from feedback.vocabulary import Category, State
+from feedback.vocabulary import Category, Channel, State
 from triage.playbook import Playbook
 from triage.playbook.schema import ClusterRule
 from triage.severity import raised_by_reports
@@ -34,6 +34,8 @@ def raised(fresh: Sequence[Fresh], rules: Playbook) -> "dict[int, Read]":
     """New readings, by item, of bugs that many people report at once; the reason is in `why`."""
     rule = rules.clusters
     new = {one.item.pk: one for one in fresh if one.reading.category == Category.BUG}
+    # The sample launch plays a day in minutes: there, all of it is within minutes.
+    new = {pk: one for pk, one in new.items() if one.item.source.channel != Channel.SAMPLE}
     if rule is None or not new:
         return {}
     bugs = [_said(one) for one in new.values()]
@@ -84,5 +86,6 @@ def _earlier(new: Sequence[Said], within: timedelta) -> list[Said]:
     instants = [bug.report.at for bug in new if bug.report.at]
     span = (min(instants) - within, max(instants) + within)
     items = Item.objects.filter(created_at__range=span, category=Category.BUG)
-    items = items.exclude(state=State.SPAM).exclude(pk__in=[bug.report.key for bug in new])
+    items = items.exclude(state=State.SPAM).exclude(source__channel=Channel.SAMPLE)
+    items = items.exclude(pk__in=[bug.report.key for bug in new])
     return said(items.order_by("-created_at", "-pk"), LOOKED_AT)

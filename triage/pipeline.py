@@ -106,7 +106,7 @@ def _load(ids: Sequence[int]) -> dict[int, Work]:
 
 def _read(ids: Sequence[int], work: Mapping[int, Work], rules: Playbook) -> None:
     """One forward pass over every new word of every claimed item."""
-    items = Item.objects.in_bulk(ids)
+    items = Item.objects.select_related("source").in_bulk(ids)
     asked = [
         (one, message, _text(items[pk], message, one.first_id))
         for pk, one in work.items()

@@ -320,6 +320,12 @@ def test_a_flood_in_one_batch_raises_all_of_it():
 
 
 @pytest.mark.django_db
+def test_a_sample_day_played_in_minutes_is_no_flood():
+    flood = fresh(severity="P1", source=make_source("sample", channel="sample"))
+    assert bursts.raised(flood, rules()) == {}
+
+
+@pytest.mark.django_db
 def test_one_person_is_one_report():
     one = make_item().author
     assert bursts.raised(fresh(author=one), rules()) == {}
