@@ -112,7 +112,8 @@ def fetch(
     except httpx.TimeoutException as error:
         raise TooSlow(f"{_where(url)} answers too slowly.") from error
     except (httpx.TransportError, httpx.InvalidURL) as error:
-        raise Unreachable(f"{_where(url)} cannot be reached: {error or 'cut off'}.") from error
+        why = str(error).rstrip(".") or "cut off"
+        raise Unreachable(f"{_where(url)} cannot be reached: {why}.") from error
     finally:
         _clock.ends_at = math.inf
 

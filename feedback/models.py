@@ -32,12 +32,11 @@ class SourceQuerySet(models.QuerySet["Source"]):
         return self.filter(enabled=True, is_stopped=False, next_poll_at__lte=now)
 
     def in_trouble(self) -> "SourceQuerySet":
-        """Sources that have stopped, or failed so often in a row that people should know."""
-        return self.filter(Q(is_stopped=True) | Q(failures__gte=FAILURES_TOLD), enabled=True)
-
-    def with_gaps(self) -> "SourceQuerySet":
-        """Sources of which something could not be read and never will be."""
-        return self.filter(enabled=True, meter__has_key=MISSED)
+        """Sources that have stopped, that failed so often in a row that people should know, or of
+        which something cannot be read any more.
+        """
+        fails = Q(is_stopped=True) | Q(failures__gte=FAILURES_TOLD)
+        return self.filter(fails | Q(meter__has_key=MISSED), enabled=True)
 
 
 class Source(models.Model):
@@ -63,6 +62,11 @@ class Source(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def missed(self) -> str:
+        """What its service no longer lists and nobody has read, if there is anything."""
+        return str(self.meter.get(MISSED) or "")
 
     def position(self) -> dict[str, Any]:
         """What its channel reads on from."""

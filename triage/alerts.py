@@ -13,8 +13,7 @@ from django.utils import timezone
 from feedback import slack
 from feedback.channels.base import Sent, SourceStopped, Unknown
 from feedback.hints import hint
-from feedback.models import Source
-from feedback.vocabulary import MISSED
+from feedback.models import FAILURES_TOLD, Source
 from triage.models import OutboxEntry, Trouble
 from triage.outbox import Outcome
 
@@ -50,15 +49,14 @@ def _of_sources(now: datetime) -> Iterator[tuple[str, str]]:
             text = f"has stopped: nothing new is read there. {why} "
             text += "Then choose it under Sources and “Poll now”."
             yield f"source:{source.pk}:{at:%Y%m%dT%H%M%S%f}", _named(source, text)
-        else:
+        elif source.failures >= FAILURES_TOLD:
             text = f"could not be read {source.failures} times and is tried again. {why}"
             yield f"failing:{source.pk}:{now:%Y%m%d}", _named(source, text)
-    for source in Source.objects.with_gaps():
-        missed = str(source.meter[MISSED])
-        text = "could not be read whole: its service no longer lists "
-        text += f"{slack.escaped(missed)}. Look there by hand."
-        digest = hashlib.sha256(missed.encode()).hexdigest()[:16]
-        yield f"gap:{source.pk}:{digest}", _named(source, text)
+        if source.missed:
+            text = "could not be read whole: its service no longer lists "
+            text += f"{slack.escaped(source.missed)}. Look there by hand."
+            digest = hashlib.sha256(source.missed.encode()).hexdigest()[:16]
+            yield f"gap:{source.pk}:{digest}", _named(source, text)
 
 
 def _of_troubles() -> Iterator[tuple[str, str]]:

@@ -1,11 +1,11 @@
 """What stops the service from doing its work, told until it is over."""
 
 import logging
+from collections.abc import Iterator
 
 from django.utils import timezone
 
-from feedback.models import Source
-from feedback.vocabulary import MISSED
+from feedback.models import FAILURES_TOLD, Source
 from triage.models import Trouble
 
 log = logging.getLogger(__name__)
@@ -33,15 +33,15 @@ def end(key: str) -> None:
 def present() -> list[str]:
     """One line for each trouble that lasts, sources that stopped or keep failing among them."""
     lines = list(Trouble.objects.order_by("since").values_list("message", flat=True))
-    lines += [_line(source) for source in Source.objects.in_trouble().order_by("name")]
-    gaps = Source.objects.with_gaps().order_by("name")
-    return lines + [
-        f"Source {one.name} could not read all: its service no longer lists {one.meter[MISSED]}."
-        for one in gaps
-    ]
+    for source in Source.objects.in_trouble().order_by("name"):
+        lines += [f"Source {source.name} {line}" for line in _lines(source)]
+    return lines
 
 
-def _line(source: Source) -> str:
+def _lines(source: Source) -> Iterator[str]:
     if source.is_stopped:
-        return f"Source {source.name} has stopped. {source.last_error}"
-    return f"Source {source.name} cannot be read and is tried again. {source.last_error}"
+        yield f"has stopped. {source.last_error}"
+    elif source.failures >= FAILURES_TOLD:
+        yield f"cannot be read and is tried again. {source.last_error}"
+    if source.missed:
+        yield f"could not be read whole: its service no longer lists {source.missed}."

@@ -24,6 +24,6 @@ def still_told(cursor: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [one for one in kept if one["until"] > now] if isinstance(kept, list) else []
 
 
-def told(gaps: list[dict[str, Any]]) -> dict[str, str]:
+def told(gaps: list[dict[str, Any]]) -> dict[str, str | int]:
     """The gaps for a source's meter."""
     return {MISSED: "; ".join(one["words"] for one in gaps)} if gaps else {}

@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -213,7 +213,10 @@ class SourceAdmin(ReadOnly):
             f"{value:,} {name}" if isinstance(value, int) else f"{value} {name}"
             for name, value in source.meter.items()
         ]
-        return ", ".join(told) or "none told"
+        lines = format_html_join(
+            "", '<div class="whitespace-nowrap">{}</div>', ((line,) for line in told)
+        )
+        return lines or "none told"
 
     @action(description="Poll now", permissions=["poll"])
     def poll_now(self, request: HttpRequest, sources: QuerySet[Source]) -> None:

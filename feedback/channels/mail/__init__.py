@@ -62,6 +62,7 @@ class Email:
             posts=tuple(reading.posts),
             unreadable=tuple(reading.unreadable),
             cursor={"mailboxes": states},
+            account=self._config.address,
             more=more,
             meter={"mails waiting": reading.waiting} if reading.waiting else {},
         )

@@ -157,6 +157,11 @@ class Reddit:
             return refusal(first.error_type, str(first.message or ""))
         except PRAWException as error:
             return Refused(f"Reddit refuses it: {str(error)[:200]}")
+        except (prawcore.NotFound, prawcore.Forbidden):
+            return Refused(
+                "Reddit has this post no more, or lets nobody answer it: look at it there, then "
+                "take the reply back."
+            )
         except prawcore.PrawcoreException as error:
             return Refused(str(failure(error, "this post")))
 
