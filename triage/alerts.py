@@ -1,13 +1,14 @@
 """Telling people what the service cannot mend by itself: on every page, and in Slack.
 
 The page shows what `troubles.present` says; Slack is told of each thing once, of a source that
-goes on failing once a day.
+goes on failing once a day. It hears too of a bug that was not fixed after all.
 """
 
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from feedback import slack
@@ -16,6 +17,7 @@ from feedback.hints import hint
 from feedback.models import FAILURES_TOLD, Source
 from triage.models import OutboxEntry, Trouble
 from triage.outbox import Outcome
+from triage.tracking.models import TrackedIssue, TrackedState
 
 ALERT = "alert"
 
@@ -25,7 +27,7 @@ def tell() -> None:
     if not slack.is_set():
         return
     now = timezone.now()
-    for key, text in (*_of_sources(now), *_of_troubles()):
+    for key, text in (*_of_sources(now), *_of_troubles(), *_of_reopened()):
         _, is_new = OutboxEntry.objects.get_or_create(
             key=f"alert:{key}",
             defaults={
@@ -63,6 +65,17 @@ def _of_troubles() -> Iterator[tuple[str, str]]:
     for trouble in Trouble.objects.all():
         key = f"trouble:{trouble.key}:{trouble.since:%Y%m%dT%H%M%S%f}"
         yield key, slack.escaped(trouble.message)
+
+
+def _of_reopened() -> Iterator[tuple[str, str]]:
+    """Issues that were not fixed after all; each time is news."""
+    rows = TrackedIssue.objects.filter(state=TrackedState.OPEN, state_reason="reopened")
+    times = Count("events", filter=Q(events__event="reopened"))
+    for tracked in rows.annotate(times=times):
+        title = "" if tracked.is_private else f" ({slack.escaped(tracked.title)})"
+        text = f"{tracked.name}{title} was opened again on GitHub: it is not fixed after all. "
+        text += f"The items of its {tracked.reports} reports are back in the queue. {tracked.url}"
+        yield f"reopened:{tracked.pk}:{tracked.times}", text
 
 
 def _named(source: Source, text: str) -> str:

@@ -5,8 +5,9 @@ from django.utils import timezone
 
 from feedback.models import Message
 from tests.make import make_source
+from tests.serve import Answer, Served
 from tests.triage.tracking.conftest import poll, settle
-from triage import moves, outbox
+from triage import alerts, moves, outbox
 from triage.models import OutboxEntry
 from triage.tracking import telling
 from triage.tracking.models import Draft, Occasion, Telling, TrackedEvent, TrackedIssue
@@ -104,6 +105,22 @@ def test_reopened_brings_the_items_back_with_their_clocks_and_drops_the_drafts(
         assert item.is_open
         assert item.clocks.filter(kind="fix", met_at=None, stopped_at=None).exists()
         assert item.messages.filter(kind="note", text__contains="reopened").exists()
+
+
+def test_slack_hears_of_each_time_that_a_fix_was_none(github, tracked, settings):
+    with Served(lambda request: Answer(b"ok")) as slack:
+        settings.SLACK_WEBHOOK_URL = slack.url
+        for _ in range(2):
+            github.close(1, milestone="v2.4.0")
+            poll()
+            github.reopen(1)
+            poll()
+            alerts.tell()
+            alerts.tell()
+        outbox.deliver_waiting()
+        texts = [request.json["text"] for request in slack.requests]
+    assert len(texts) == 2
+    assert all("was opened again on GitHub" in text and tracked.url in text for text in texts)
 
 
 def test_closed_again_drafts_again(github, tracked):
