@@ -74,7 +74,7 @@ def _of_reopened() -> Iterator[tuple[str, str]]:
     for tracked in rows.annotate(times=times):
         title = "" if tracked.is_private else f" ({slack.escaped(tracked.title)})"
         text = f"{tracked.name}{title} was opened again on GitHub: it is not fixed after all. "
-        text += f"The items of its {tracked.reports} reports are back in the queue. {tracked.url}"
+        text += f"The items of its reports ({tracked.reports}) are back in the queue. {tracked.url}"
         yield f"reopened:{tracked.pk}:{tracked.times}", text
 
 

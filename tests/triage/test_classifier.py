@@ -8,7 +8,7 @@ import pytest
 
 from feedback.language import detect
 from triage.classifier import ModelDamaged, ModelMissing, Text, get_reader
-from triage.classifier.reader import SHIPPED, Reader
+from triage.classifier.reader import NO_WORDS, SHIPPED, Reader
 from triage.classifier.texts import own_words, prepared
 from triage.playbook import shipped
 
@@ -44,6 +44,8 @@ def test_what_says_nothing_is_read_with_low_confidence(name):
     assert reading.confidence <= 0.2
     assert not reading.trusted
     assert reading.category == "other"
+    assert reading.why[0] == NO_WORDS
+    assert reading.also == ()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from feedback.hints import hint
 from feedback.models import RejectedPost, Source
 from feedback.replay import replay
 from feedback.vocabulary import Channel
+from triage.admin.posted import user_of
 from triage.figures_page import figures_page
 from triage.models import OutboxEntry
 from triage.playbook import PlaybookError, store
@@ -148,7 +149,7 @@ class SourceAdmin(ReadOnly):
         try:
             found = preview.of_stored(source, match)
             if request.method == "POST" and "preview" not in request.POST:
-                store.set_match(source, match, request.user)  # type: ignore[arg-type]
+                store.set_match(source, match, user_of(request))
                 messages.success(request, f"{source.name} takes in what matches from now on.")
                 return redirect("admin:feedback_source_changelist")
             context |= {"found": found, "shown": SHOWN}

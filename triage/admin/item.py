@@ -18,7 +18,7 @@ from feedback.models import VIEW_RESTRICTED, Item, Message
 from feedback.vocabulary import Category, Channel, Closed, Sentiment, Severity, Topic
 from triage import kudos, moves, playbook, replies
 from triage.admin import queue
-from triage.admin.posted import number_of, text_of
+from triage.admin.posted import number_of, text_of, user_of
 from triage.conversation import last_reply
 from triage.mails import came_back
 from triage.models import Delivery, OutboxEntry
@@ -245,49 +245,49 @@ def _draft(request: HttpRequest, item: Item, rules: Playbook, offered: Draft | N
 
 
 def _take(item: Item, request: HttpRequest) -> str:
-    moves.take(item, request.user)  # type: ignore[arg-type]
+    moves.take(item, user_of(request))
     return "It is yours."
 
 
 def _assign(item: Item, request: HttpRequest) -> str:
     responder = request.POST.get("responder", "")
-    moves.assign(item, responder, request.user)  # type: ignore[arg-type]
+    moves.assign(item, responder, user_of(request))
     return f"Given to {responder}." if responder else "Anyone may answer it now."
 
 
 def _note(item: Item, request: HttpRequest) -> str:
-    moves.add_note(item, text_of(request), request.user)  # type: ignore[arg-type]
+    moves.add_note(item, text_of(request), user_of(request))
     return "Note kept; only staff can see it."
 
 
 def _close(item: Item, request: HttpRequest) -> str:
-    moves.close(item, request.POST.get("as", ""), request.user)  # type: ignore[arg-type]
+    moves.close(item, request.POST.get("as", ""), user_of(request))
     return "Closed."
 
 
 def _reopen(item: Item, request: HttpRequest) -> str:
-    moves.reopen(item, request.user)  # type: ignore[arg-type]
+    moves.reopen(item, user_of(request))
     return "Back in the queue."
 
 
 def _spam(item: Item, request: HttpRequest) -> str:
-    moves.mark_spam(item, request.user)  # type: ignore[arg-type]
+    moves.mark_spam(item, user_of(request))
     return "Marked as spam."
 
 
 def _not_about_us(item: Item, request: HttpRequest) -> str:
-    moves.not_about_us(item, request.user)  # type: ignore[arg-type]
+    moves.not_about_us(item, user_of(request))
     return f"Closed. {item.source.name} learns to leave the like of it out."
 
 
 def _about_us(item: Item, request: HttpRequest) -> str:
-    moves.about_us(item, request.user)  # type: ignore[arg-type]
+    moves.about_us(item, user_of(request))
     return "Back in the queue; the source learns that too."
 
 
 def _correct(item: Item, request: HttpRequest) -> str:
     values = {name: request.POST[name] for name in moves.CORRECTABLE if name in request.POST}
-    moves.correct(item, request.user, **values)  # type: ignore[arg-type]
+    moves.correct(item, user_of(request), **values)
     return "The reading is as you say; responder and clocks follow it."
 
 
@@ -299,7 +299,7 @@ def _reply(item: Item, request: HttpRequest) -> str:
     entry = replies.send(
         item,
         text,
-        request.user,  # type: ignore[arg-type]
+        user_of(request),
         token=request.POST.get("token", "")[:40],
         seen=number_of(request.POST.get("seen", "")),
         template=request.POST.get("template", "")[:60],
@@ -315,33 +315,33 @@ def _entry(item: Item, request: HttpRequest) -> OutboxEntry:
 
 
 def _posted(item: Item, request: HttpRequest) -> str:
-    replies.mark_posted(_entry(item, request), request.user)  # type: ignore[arg-type]
+    replies.mark_posted(_entry(item, request), user_of(request))
     return "Marked as posted; the next poll will meet it in the thread."
 
 
 def _like(item: Item, request: HttpRequest) -> str:
-    kudos.like(item, request.user)  # type: ignore[arg-type]
+    kudos.like(item, user_of(request))
     return "It is liked in our name within moments."
 
 
 def _share(item: Item, request: HttpRequest) -> str:
-    kudos.share(item, request.user)  # type: ignore[arg-type]
+    kudos.share(item, user_of(request))
     return "Shared with the team."
 
 
 def _cancel(item: Item, request: HttpRequest) -> str:
-    replies.cancel(_entry(item, request), request.user)  # type: ignore[arg-type]
+    replies.cancel(_entry(item, request), user_of(request))
     return "Taken back; nothing was posted."
 
 
 def _again(item: Item, request: HttpRequest) -> str:
-    replies.send_again(_entry(item, request), request.user)  # type: ignore[arg-type]
+    replies.send_again(_entry(item, request), user_of(request))
     return "Sent to the outbox again."
 
 
 def _settle(item: Item, request: HttpRequest) -> str:
     arrived = request.POST.get("arrived") == "yes"
-    replies.settle(_entry(item, request), request.user, arrived=arrived)  # type: ignore[arg-type]
+    replies.settle(_entry(item, request), user_of(request), arrived=arrived)
     return "Marked as arrived." if arrived else "It is sent again."
 
 

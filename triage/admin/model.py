@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from feedback.models import Item
 from triage.admin.engine import ReadOnly
+from triage.admin.posted import user_of
 from triage.classifier import ModelError
 from triage.classifier.reader import shipped_version
 from triage.learning import versions
@@ -59,7 +60,7 @@ class ModelVersionAdmin(ReadOnly):
         """Learn from the corrections; it takes seconds."""
         _must(request)
         try:
-            learnt = learn(shipped_version(), request.user)  # type: ignore[arg-type]
+            learnt = learn(shipped_version(), user_of(request))
         except (TooFew, ModelError) as error:
             messages.error(request, str(error))
         else:
@@ -71,7 +72,7 @@ class ModelVersionAdmin(ReadOnly):
         """Put a version in force; 0 is the shipped model alone."""
         _must(request)
         version = get_object_or_404(ModelVersion, pk=pk, base=_shipped()) if pk else None
-        versions.activate(version, request.user)  # type: ignore[arg-type]
+        versions.activate(version, user_of(request))
         messages.success(request, f"{version or _shipped()} reads from now on.")
         return redirect(PAGE)
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from triage.admin.engine import ReadOnly, code
-from triage.admin.posted import text_of
+from triage.admin.posted import text_of, user_of
 from triage.models import PlaybookVersion
 from triage.playbook import PlaybookError, parse, store
 from triage.playbook.schema import VARIABLES
@@ -65,7 +65,7 @@ class PlaybookVersionAdmin(ReadOnly):
         if request.method == "POST":
             problems = _problems(text)
             if not problems and "load" in request.POST and _is_newest(request, seen):
-                store.load(text, by=request.user, note="edited in the admin")  # type: ignore[arg-type]
+                store.load(text, by=user_of(request), note="edited in the admin")
                 messages.success(request, "In force. Items keep the version they were routed by.")
                 return redirect(LIST)
         context = self.admin_site.each_context(request) | {
@@ -93,7 +93,7 @@ class PlaybookVersionAdmin(ReadOnly):
             problems = _problems(text)
             if not problems and _is_newest(request, seen):
                 note = f"template {slug} edited in the admin"
-                store.load(text, by=request.user, note=note)  # type: ignore[arg-type]
+                store.load(text, by=user_of(request), note=note)
                 messages.success(request, f"Template “{title}” is saved.")
                 return redirect(LIST)
         context = self.admin_site.each_context(request) | {

@@ -1,6 +1,13 @@
-"""What a form or an address says, in bounds."""
+"""What a request says, in bounds: who sent it, its text, its numbers."""
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
+
+
+def user_of(request: HttpRequest) -> User:
+    """Who is logged in: the admin lets nobody else come here."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def text_of(request: HttpRequest, name: str = "text", default: str = "") -> str:

@@ -16,6 +16,7 @@ from feedback.channels import sample
 from feedback.channels.hackernews.config import story_id
 from feedback.hints import hint
 from feedback.models import Source
+from triage.admin.posted import user_of
 from triage.playbook import PlaybookError, store
 
 QUEUE = "admin:feedback_item_changelist"
@@ -49,7 +50,7 @@ def watch(request: HttpRequest) -> HttpResponse:
     if "preview" in request.POST:
         return _page(request, {"word": asked, "found": preview.of_service("hackernews", table)})
     try:
-        source = store.add_source(table, request.user)  # type: ignore[arg-type]
+        source = store.add_source(table, user_of(request))
     except PlaybookError as error:
         messages.error(request, str(error))
         return _page(request, {"word": asked})

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 from feedback.models import VIEW_RESTRICTED, Item
 from triage import playbook
 from triage.admin.engine import ReadOnly
-from triage.admin.posted import number_of, text_of
+from triage.admin.posted import number_of, text_of, user_of
 from triage.moves import Conflict
 from triage.playbook.schema import VARIABLES
 from triage.tracking import moves, overview, telling
@@ -164,9 +164,9 @@ class TrackedIssueAdmin(ReadOnly):
                 key=f"known:{tracked.key}:{token}",
                 template=slug,
                 values=values,
-                by=request.user,  # type: ignore[arg-type]
+                by=user_of(request),
             )
-        _report(request, told, telling.send_all(told, request.user))  # type: ignore[arg-type]
+        _report(request, told, telling.send_all(told, user_of(request)))
         return HttpResponseRedirect(reverse(ONE, args=[tracked.pk]))
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
@@ -228,7 +228,7 @@ def _told(one: Telling) -> dict[str, Any]:
 
 
 def _merge(tracked: TrackedIssue, request: HttpRequest) -> str:
-    into = moves.merge(tracked.pk, number_of(request.POST.get("into", "")), request.user)  # type: ignore[arg-type]
+    into = moves.merge(tracked.pk, number_of(request.POST.get("into", "")), user_of(request))
     messages.success(request, f"Its reports are now reports of {into.name}.")
     return reverse(ONE, args=[into.pk])
 
@@ -237,7 +237,7 @@ def _send_all(tracked: TrackedIssue, request: HttpRequest) -> str:
     one = get_object_or_404(tracked.tellings, pk=number_of(request.POST.get("telling", "")))
     values = {name: request.POST.get(name, "").strip()[:500] for name in SHARED}
     telling.rewrite(one, values)
-    _report(request, one, telling.send_all(one, request.user))  # type: ignore[arg-type]
+    _report(request, one, telling.send_all(one, user_of(request)))
     return ""
 
 
@@ -258,29 +258,29 @@ def _report(request: HttpRequest, one: Telling, done: telling.SentAll) -> None:
 
 
 def _join(item: Item, request: HttpRequest) -> str:
-    tracked = moves.join(item, _wanted(request), request.user)  # type: ignore[arg-type]
+    tracked = moves.join(item, _wanted(request), user_of(request))
     return f"It is a report of {tracked.name} now."
 
 
 def _split(item: Item, request: HttpRequest) -> str:
-    moves.split(item, request.user)  # type: ignore[arg-type]
+    moves.split(item, user_of(request))
     return "It gets an issue of its own."
 
 
 def _apart(item: Item, request: HttpRequest) -> str:
-    moves.set_apart(item, request.user)  # type: ignore[arg-type]
+    moves.set_apart(item, user_of(request))
     return "It is not tracked."
 
 
 def _harmless(item: Item, request: HttpRequest) -> str:
     if not request.user.has_perm(VIEW_RESTRICTED):
         raise PermissionDenied
-    moves.harmless(item, request.user)  # type: ignore[arg-type]
+    moves.harmless(item, user_of(request))
     return "It is no security matter: it is decided on like any other."
 
 
 def _quote(item: Item, request: HttpRequest) -> str:
-    moves.may_quote(item, request.user)  # type: ignore[arg-type]
+    moves.may_quote(item, user_of(request))
     return "Its words may be quoted in public."
 
 

@@ -29,6 +29,7 @@ SHIPPED = Path(__file__).with_name("model")
 STEP = 16  # texts are padded to a multiple of this, by their own length alone
 BATCH_TOKENS = 768
 OUTPUTS = ("category", "sentiment", "severity", "topic", "also", "embedding")
+NO_WORDS = "there are hardly any words in it"
 TRUSTED = 0.5  # confidence below which a person should look
 
 
@@ -197,17 +198,16 @@ class Reader:
         by_severity = _named(SEVERITIES, row["severity"])
         evidence = severity.evidence(words, playbook, likest)
         has_words = sum(character.isalpha() for character in words) >= 3
-        category = _best(by_category) if has_words else "other"
         bug, threshold = by_category["bug"], self.card["p0_threshold"]
         is_grave = evidence.is_grave or bug * by_severity["P0"] >= threshold
-        if has_words and is_grave and bug >= self.card["grave_bug"]:
-            category = "bug"
+        category = self._category(by_category, is_grave) if has_words else "other"
         grade, reasons = severity.decide(by_severity, evidence, threshold, bug)
         is_bug = category == "bug"
         topic, topic_reason = subjects.steer(words, _named(TOPICS, row["topic"]), playbook, likest)
         tongue = language.detect(words)
         confidence = round(by_category[category], 3)
-        also = _also(row["also"], category)
+        also = _also(row["also"], category) if has_words else ()
+        carried = (_category_reason(by_category), *said.reasons(category, also))
         return Reading(
             category=category,
             also=also,
@@ -219,8 +219,7 @@ class Reader:
             confidence=confidence if has_words else min(confidence, 0.2),
             trusted=has_words and tongue == "en" and confidence >= TRUSTED,
             why=(
-                _category_reason(by_category),
-                *said.reasons(category, also),
+                *(carried if has_words else (NO_WORDS,)),
                 *(reasons if is_bug else ()),
                 *topic_reason,
             ),
@@ -234,6 +233,10 @@ class Reader:
             embedding=row["embedding"],
             model=model,
         )
+
+    def _category(self, scores: dict[str, float], is_grave: bool) -> str:
+        """The likeliest category; what speaks for a P0 makes a bug of what may be one."""
+        return "bug" if is_grave and scores["bug"] >= self.card["grave_bug"] else _best(scores)
 
 
 def _batches(encoded: Sequence[Tokens]) -> Iterator[tuple[list[int], int]]:
