@@ -10,7 +10,18 @@ from triage.classifier.training.data import Plan, examples, is_held_out
 from triage.classifier.training.run import Run, run
 
 CATEGORIES = ("bug", "feature", "question", "setup", "praise", "criticism", "other")
-PLAN = Plan(real_epochs=1, severe_epochs=1, issue_epochs=1, tweets=4, developers=4, older=4)
+PLAN = Plan(
+    real_epochs=1,
+    severe_epochs=1,
+    issue_epochs=1,
+    written_epochs=0,
+    tweets=4,
+    developers=4,
+    older=4,
+    unlabelled=5,
+    variants=1,
+    tweet_variants=1,
+)
 
 
 def data(folder: Path) -> Path:

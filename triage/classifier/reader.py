@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from triage.playbook import Playbook
 
 SHIPPED = Path(__file__).with_name("model")
-STEP = 16  # texts are padded to a multiple of this, by their own length alone
+STEP = 8  # texts are padded to a multiple of this, by their own length alone
 BATCH_TOKENS = 768
 OUTPUTS = ("category", "sentiment", "severity", "topic", "also", "embedding")
 NO_WORDS = "there are hardly any words in it"

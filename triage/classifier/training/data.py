@@ -18,7 +18,15 @@ from triage.classifier.labels import ALIASES, CATEGORIES, SENTIMENTS, SEVERITIES
 from triage.classifier.texts import Text
 
 ISSUE_LABELS = {"bug": {"bug"}, "feature": {"feature"}, "question": {"question", "setup"}}
+FOLDS = 5
 HELD_OUT = 0.1  # share of the products of real posts that are kept for evaluation
+REAL = ("feedback_real_train.jsonl.gz", "severity_real_train.jsonl.gz")
+ISSUES = "nlbse24_train.jsonl.gz"
+TWEETS = "semeval_sentiment_train.jsonl.gz"
+DEVELOPERS = "dev_sentiment_train.jsonl.gz"
+OLDER = "feedback_category_train.jsonl.gz"
+REPORTS = "bug_severity_train.jsonl.gz"
+WRITTEN = Path(__file__).with_name("written.jsonl.gz")
 FEW_PRODUCTS = ("email", "forum")
 SALT = "83:"  # chosen so that every channel and category is among what is held out
 
@@ -36,6 +44,7 @@ class Example:
     topic: int = -1
     weight: float = 1.0
     soft: Mapping[str, Any] | None = None  # a teacher's probabilities by head
+    fold: int = -1  # the part of the labelled data that it belongs to; -1: no label
     holds_embedding: bool = False
 
 
@@ -49,6 +58,10 @@ class Plan:
     tweets: int = 30_000
     developers: int = 5_000
     older: int = 6_000
+    written_epochs: int = 2
+    unlabelled: int = 17_000  # these and the variants only with teachers, who speak of them
+    variants: int = 10  # of each post
+    tweet_variants: int = 2
     without_context: float = 0.35  # share of the times that a real post is seen alone
 
 
@@ -61,43 +74,79 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def is_held_out(row: dict[str, Any]) -> bool:
-    """Whether a real post is kept for evaluation: about a tenth, cut by product.
+    """Whether a real post is kept for evaluation: about a tenth, cut by product."""
+    return _digest(f"{SALT}{_group(row)}") < HELD_OUT * 256
+
+
+def is_held_out_issue(row: dict[str, Any]) -> bool:
+    """Whether an issue of NLBSE'24 is kept for evaluation: about a fifth."""
+    return _issue(row).fold == 0
+
+
+def _group(row: dict[str, Any]) -> str:
+    """What must not be torn apart: a product's posts.
 
     Posts without a known product, and those of sets with few products (mails, forums, the
     severity set), stand for themselves.
     """
     has_group = row.get("product") and "topic" in row and row["channel"] not in FEW_PRODUCTS
-    group = row["product"] if has_group else row["id"]
-    return hashlib.sha256(f"{SALT}{group}".encode()).digest()[0] < HELD_OUT * 256
+    return str(row["product"] if has_group else row["id"])
+
+
+def _digest(text: str) -> int:
+    return hashlib.sha256(text.encode()).digest()[0]
+
+
+def _fold(group: str) -> int:
+    return _digest(f"fold:{group}") % FOLDS
 
 
 def examples(folder: Path, plan: Plan, seed: int) -> list[Example]:
     """Everything that one run sees, epochs included, in random order."""
     rng = random.Random(seed)
+    real, severe = (
+        [_real(row) for row in rows(folder / name) if not is_held_out(row)] for name in REAL
+    )
+    written = [_real(row) for row in rows(WRITTEN)]
     seen: list[Example] = []
-    real = [
-        _real(row) for row in rows(folder / "feedback_real_train.jsonl.gz") if not is_held_out(row)
-    ]
-    severe = [
-        _real(row) for row in rows(folder / "severity_real_train.jsonl.gz") if not is_held_out(row)
-    ]
-    issues = [_issue(row) for row in rows(folder / "nlbse24_train.jsonl.gz")]
-    for example in real * plan.real_epochs + severe * plan.severe_epochs:
+    for example in (
+        real * plan.real_epochs + severe * plan.severe_epochs + written * plan.written_epochs
+    ):
         is_alone = rng.random() < plan.without_context
         seen.append(_alone(example) if is_alone else example)
-    seen += issues * plan.issue_epochs
-    tweets = [_tweet(row) for row in rows(folder / "semeval_sentiment_train.jsonl.gz")]
-    developers = [
-        _tweet(row) for row in rows(folder / "dev_sentiment_train.jsonl.gz") if row.get("sentiment")
-    ]
-    older = [
-        _older(row) for row in rows(folder / "feedback_category_train.jsonl.gz") if row["category"]
-    ]
-    seen += rng.sample(tweets, min(plan.tweets, len(tweets)))
-    seen += rng.sample(developers, min(plan.developers, len(developers)))
-    seen += rng.sample(older, min(plan.older, len(older)))
+    seen += _issues(folder) * plan.issue_epochs
+    developers = [_tweet(row) for row in rows(folder / DEVELOPERS) if row.get("sentiment")]
+    older = [_older(row) for row in rows(folder / OLDER) if row["category"]]
+    for some, count in (
+        (tweets(folder), plan.tweets),
+        (developers, plan.developers),
+        (older, plan.older),
+    ):
+        seen += rng.sample(some, min(count, len(some)))
     rng.shuffle(seen)
     return seen
+
+
+def posts(folder: Path) -> list[Example]:
+    """Every labelled post once: what variants are made of."""
+    real = [row for name in REAL for row in rows(folder / name) if not is_held_out(row)]
+    return [_real(row) for row in (*real, *rows(WRITTEN))] + _issues(folder)
+
+
+def _issues(folder: Path) -> list[Example]:
+    return [_issue(row) for row in rows(folder / ISSUES) if not is_held_out_issue(row)]
+
+
+def tweets(folder: Path) -> list[Example]:
+    """Every labelled tweet once."""
+    return [_tweet(row) for row in rows(folder / TWEETS)]
+
+
+def unlabelled(folder: Path) -> list[Example]:
+    """Texts whose labels teach nothing here; a teacher's word on them does."""
+    texts = [text_of(row) for row in rows(folder / REPORTS)]
+    texts += [text_of(row) for row in rows(folder / OLDER) if not row["category"]]
+    return [Example(text=text) for text in texts]
 
 
 def _alone(example: Example) -> Example:
@@ -131,6 +180,7 @@ def _real(row: dict[str, Any]) -> Example:
         severity=_index(SEVERITIES, row.get("severity")),
         topic=_index(TOPICS, row.get("topic")),
         weight=1.0 if row.get("clear", True) else 0.6,
+        fold=_fold(_group(row)),
         holds_embedding=True,
     )
 
@@ -139,8 +189,10 @@ def _issue(row: dict[str, Any]) -> Example:
     label = row.get("category") or row["label"]
     names = ISSUE_LABELS[label]
     candidates = set().union(*ISSUE_LABELS.values())
+    text = text_of(row)
     return Example(
-        text=text_of(row),
+        text=text,
+        fold=_fold(text.title + text.text),
         categories=frozenset(CATEGORIES.index(name) for name in names),
         candidates=frozenset(CATEGORIES.index(name) for name in candidates),
         holds_embedding=True,
@@ -148,13 +200,16 @@ def _issue(row: dict[str, Any]) -> Example:
 
 
 def _tweet(row: dict[str, Any]) -> Example:
-    return Example(text=text_of(row), sentiment=_index(SENTIMENTS, row["sentiment"]))
+    text = text_of(row)
+    return Example(text=text, fold=_fold(text.text), sentiment=_index(SENTIMENTS, row["sentiment"]))
 
 
 def _older(row: dict[str, Any]) -> Example:
     category = _index(CATEGORIES, row["category"])
+    text = text_of(row)
     return Example(
-        text=text_of(row),
+        text=text,
+        fold=_fold(text.text),
         categories=frozenset({category}),
         sentiment=_index(SENTIMENTS, row.get("sentiment")),
         weight=0.4,

