@@ -52,7 +52,7 @@ build/github/schema.graphql:
 train: $(TRAIN)/.installed ## Train the classifier anew from DATA (an hour or so on two cores)
 	$(TRAIN)/bin/python manage.py train --data $(DATA)
 
-train-with-teacher: $(TRAIN)/.teacher ## The same, taught by a larger encoder as well (some hours)
+train-with-teacher: $(TRAIN)/.teacher ## The same, taught by a larger encoder as well (minutes on a GPU, a day without)
 	$(TRAIN)/bin/python manage.py train --data $(DATA) --teacher $(TRAIN)/teacher/all-mpnet-base-v2
 
 test-train: $(TRAIN)/.installed ## Test the training itself
