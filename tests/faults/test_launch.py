@@ -131,7 +131,7 @@ from django.contrib.auth.models import User
 from feedback.models import Item, Message
 from triage import moves as item_moves
 from triage.tracking import moves
-from triage.tracking.models import IssueReport
+from triage.tracking.models import IssueReport, TrackedIssue
 bug_of = json.load(sys.stdin)
 boss, _ = User.objects.get_or_create(username="boss", is_superuser=True)
 posts = Message.objects.filter(external_id__startswith="launch-")
@@ -159,11 +159,13 @@ for r in reports:
 for r in reports:
     if r.score is not None and first.get(r.tracked_id):
         found["right" if first[r.tracked_id] == name[r.item_id] else "wrong"] += 1
+bugs = set(TrackedIssue.objects.filter(category="bug").values_list("pk", flat=True))
 for tracked, about in sorted(first.items()):
-    if about and about != "secret":
+    if about and about != "secret" and tracked in bugs:
         issue_of.setdefault(about, tracked)
 for tracked, about in sorted(first.items()):
-    if about and about != "secret" and issue_of[about] != tracked:
+    # What was taken for a wish is no part of a bug; its reports are moved one by one below.
+    if about and about != "secret" and tracked in bugs and issue_of[about] != tracked:
         moves.merge(tracked, issue_of[about], boss); found["issues merged"] += 1
 joined = IssueReport.objects.filter(state="joined").exclude(tracked=None)
 for r in joined.select_related("item", "tracked"):
