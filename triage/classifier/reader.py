@@ -207,7 +207,7 @@ class Reader:
         tongue = language.detect(words)
         confidence = round(by_category[category], 3)
         also = _also(row["also"], category) if has_words else ()
-        carried = (_category_reason(by_category), *said.reasons(category, also))
+        carried = (_category_reason(by_category, category), *said.reasons(category, also))
         return Reading(
             category=category,
             also=also,
@@ -268,9 +268,10 @@ def _also(row: Any, category: str) -> tuple[str, ...]:
     return tuple(name for name in ranked if found[name] >= 0.5 and name != category)
 
 
-def _category_reason(scores: dict[str, float]) -> str:
+def _category_reason(scores: dict[str, float], category: str) -> str:
     first, second = sorted(scores, key=lambda name: -scores[name])[:2]
-    return f"reads as {first} ({scores[first]:.0%}), next {second} ({scores[second]:.0%})"
+    words = f"reads as {first} ({scores[first]:.0%}), next {second} ({scores[second]:.0%})"
+    return words if category == first else f"{words}; taken as {category}, for it may be a P0"
 
 
 def _checked_card(folder: Path) -> dict[str, Any]:
