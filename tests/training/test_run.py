@@ -6,7 +6,13 @@ from pathlib import Path
 from tests.training.conftest import WORDS, rows_of
 from triage.classifier.reader import Reader
 from triage.classifier.texts import Text
-from triage.classifier.training.data import Plan, examples, is_held_out
+from triage.classifier.training.data import (
+    Plan,
+    examples,
+    is_held_out,
+    is_held_out_issue,
+    posts,
+)
 from triage.classifier.training.run import Run, run
 
 CATEGORIES = ("bug", "feature", "question", "setup", "praise", "criticism", "other")
@@ -51,7 +57,7 @@ def data(folder: Path) -> Path:
     sets = {
         "feedback_real_train": real,
         "severity_real_train": [{**row, "severity": "P0", "category": "bug"} for row in real[:40]],
-        "nlbse24_train": [{"title": text(), "body": text(), "label": "bug"} for _ in range(6)],
+        "nlbse24_train": [{"title": text(), "body": text(), "label": "bug"} for _ in range(30)],
         "semeval_sentiment_train": labelled,
         "dev_sentiment_train": labelled,
         "feedback_category_train": labelled,
@@ -87,8 +93,12 @@ def test_what_is_held_out_is_never_seen(tmp_path: Path) -> None:
     import gzip
     import json
 
-    with gzip.open(folder / "feedback_real_train.jsonl.gz", "rt") as lines:
-        rows = [json.loads(line) for line in lines]
-    held = {row["text"] for row in rows if is_held_out(row)}
-    assert held
-    assert not held & seen
+    def of(name: str) -> list[dict[str, str]]:
+        with gzip.open(folder / f"{name}.jsonl.gz", "rt") as lines:
+            return [json.loads(line) for line in lines]
+
+    held = {row["text"] for row in of("feedback_real_train") if is_held_out(row)}
+    issues = {row["body"] for row in of("nlbse24_train") if is_held_out_issue(row)}
+    assert held and issues
+    assert not (held | issues) & seen
+    assert not (held | issues) & {post.text.text for post in posts(folder)}

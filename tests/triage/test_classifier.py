@@ -139,3 +139,12 @@ def test_the_topic_follows_a_subject_of_the_playbook():
         [Text(text="I am a journalist and would like an interview for a story.")], shipped()
     )[0]
     assert reading.topic == "ceo"
+
+
+def test_what_may_be_a_p0_says_why_it_is_taken_as_a_bug():
+    text = "Is it normal that everyone in my team sees the invoices of another company?"
+    reading = get_reader().read([Text(text=text)], shipped())[0]
+    likeliest = max(reading.scores["category"], key=reading.scores["category"].__getitem__)
+    assert (likeliest, reading.category, reading.severity) == ("question", "bug", "P0")
+    assert reading.why[0].startswith("reads as question")
+    assert reading.why[0].endswith("taken as bug, for it may be a P0")

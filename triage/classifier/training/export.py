@@ -3,7 +3,7 @@
 Matrices are quantised in blocks of 32 to int8 (`MatMulNBits`) and widened inside ONNX Runtime's
 kernel; activations stay float32. The usual dynamic quantisation takes one scale for a whole batch,
 so that a reading would depend on what else was in the batch; and it is less exact. int8 activations
-(accuracy level 4) are no faster where the processor has int8 instructions, and slower where not.
+(accuracy level 4) were no faster, even where the processor has instructions for them.
 Word embeddings are int8 rows with a scale each.
 """
 

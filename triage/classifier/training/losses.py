@@ -88,13 +88,13 @@ def loss_of(outputs: Tensors, targets: Targets, soft: float) -> torch.Tensor:
     """The mean loss of all heads; `soft` is a teacher's share where there is a label too."""
     size = len(targets.taught)
     kept = 1 - soft * targets.taught
-    total = outputs["category"].sum() * 0.0
+    total = WEIGHTS["also"] * _also(outputs["also"], targets) / size
     for head in HEADS:
         each = _against_labels(outputs[head], targets, head) * kept
         total = total + WEIGHTS[head] * each.sum() / size
         each = _against_teacher(outputs[head], targets, head) * soft * targets.taught
         total = total + WEIGHTS[head] * each.sum() / size
-    return total + WEIGHTS["also"] * _also(outputs["also"], targets) / size
+    return total
 
 
 def _against_labels(logits: torch.Tensor, targets: Targets, head: str) -> torch.Tensor:

@@ -22,8 +22,8 @@ class Network(nn.Module):
     to learn the heads' tasks.
     """
 
-    def __init__(self, base: Path, frozen_layers: int = 0) -> None:
-        """`base`: a folder with weights; its word embeddings and first layers stay as they are."""
+    def __init__(self, base: Path) -> None:
+        """`base`: a folder with weights; its word embeddings stay as they are."""
         super().__init__()
         self.encoder = AutoModel.from_pretrained(
             base, attn_implementation="eager", attention_probs_dropout_prob=0.0
@@ -48,8 +48,6 @@ class Network(nn.Module):
         with torch.no_grad():
             self.embedder.weight.copy_(torch.cat([torch.eye(width), torch.zeros(width, width)], 1))
         self.encoder.embeddings.word_embeddings.weight.requires_grad = False
-        for layer in self.encoder.encoder.layer[:frozen_layers]:
-            layer.requires_grad_(False)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits by head, `embedding` of unit length, and `tokens`: the categories' logits of each

