@@ -5,13 +5,17 @@ what was added since; everything else is read from the database for the few that
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from triage.duplicates.traits import WIDTH, Report
 from triage.similar import comparable, unpacked
 from triage.tracking.models import Example, TrackedIssue, TrackedState
+
+if TYPE_CHECKING:
+    from triage.duplicates.index import Match
 
 WINDOW = 20_000  # newest examples that are compared by meaning
 NEAREST = 40  # of which the words are compared too
@@ -31,10 +35,15 @@ class Among:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A tracked issue and the probability that it is about the same."""
+    """A tracked issue and the probability that it is about the same.
+
+    `founded`: the same by those reports alone that no score put there: what the issue began with,
+    and what people joined to it.
+    """
 
     tracked: int
     score: float
+    founded: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +66,15 @@ class Nothing:
 
 
 def verdict(found: Sequence[Candidate], sure: float, unsure: float) -> Same | Perhaps | Nothing:
-    """What the candidates come to, likeliest first."""
+    """What the candidates come to, likeliest first.
+
+    Who is like a report that a score joined must come into question by what the issue began with
+    too: or one wrong join draws everybody after it who says the same.
+    """
     if not found or found[0].score < unsure:
         return Nothing()
     best, second = found[0], found[1].score if len(found) > 1 else 0.0
-    if best.score >= sure and best.score >= CLEAR * second:
+    if best.score >= sure and best.founded >= unsure and best.score >= CLEAR * second:
         return Same(best)
     return Perhaps(tuple(one for one in found[:OFFERED] if one.score >= unsure))
 
@@ -99,17 +112,17 @@ class Window:
             tracked__category=among.category,
             tracked__is_private=among.is_private,
         )
-        columns = ("pk", "tracked_id", "title", "text", "embedding", "at")
-        issue_of: dict[int, int] = {}
+        columns = ("pk", "tracked_id", "item__tracking__score", "title", "text", "embedding", "at")
+        origins: dict[int, _Origin] = {}
         index = Index(limit=NEAREST)
         reports = []
-        for pk, tracked, title, text, embedding, at in examples.order_by("pk").values_list(
+        for pk, tracked, score, title, text, embedding, at in examples.order_by("pk").values_list(
             *columns
         ):
-            issue_of[pk] = tracked
+            origins[pk] = _Origin(tracked, is_founding=score is None)
             reports.append(comparable(pk, title, text, unpacked(embedding), at))
         index.add(reports)
-        return _by_issue(index.find(_apart(report), NEAREST), issue_of)
+        return _by_issue(index.find(_apart(report), NEAREST), origins)
 
     def _refresh(self) -> None:
         """Take in what was added; those that were taken away fall out when they are looked up."""
@@ -163,14 +176,27 @@ def _apart(report: Report) -> Report:
     return Report(-1, report.traits, report.embedding, report.at)
 
 
-def _by_issue(matches: Sequence[Any], issue_of: Mapping[int, int]) -> list[Candidate]:
-    """Each issue by the likest of its examples."""
-    best: dict[int, float] = {}
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Whose example one is, and whether anything but a score put it there."""
+
+    tracked: int
+    is_founding: bool
+
+
+def _by_issue(matches: Sequence["Match"], origins: Mapping[int, _Origin]) -> list[Candidate]:
+    """Each issue by the likest of its examples, the likeliest issue first."""
+    best: dict[int, float] = defaultdict(float)
+    founded: dict[int, float] = defaultdict(float)
     for match in matches:
-        tracked = issue_of[match.key]
-        best[tracked] = max(best.get(tracked, 0.0), match.score)
+        origin = origins[match.key]
+        best[origin.tracked] = max(best[origin.tracked], match.score)
+        if origin.is_founding:
+            founded[origin.tracked] = max(founded[origin.tracked], match.score)
     ranked = sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [Candidate(tracked, round(score, 4)) for tracked, score in ranked]
+    return [
+        Candidate(tracked, round(score, 4), round(founded[tracked], 4)) for tracked, score in ranked
+    ]
 
 
 def names_of(candidates: Sequence[Sequence[Any]]) -> list[tuple[TrackedIssue, float]]:
