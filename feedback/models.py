@@ -127,6 +127,7 @@ class Item(models.Model):
     also = models.JSONField(default=list, blank=True)
     sentiment = models.CharField(max_length=10, choices=Sentiment, blank=True)
     severity = models.CharField(max_length=2, choices=Severity, blank=True)
+    p0_probability = models.FloatField(null=True)  # of a P0 by precaution alone
     topic = models.CharField(max_length=12, choices=Topic, blank=True)
     language = models.CharField(max_length=8, blank=True)
     confidence = models.FloatField(null=True)

@@ -29,6 +29,7 @@ def read_first(
     if not item.corrected:
         item.category, item.sentiment = reading.category, reading.sentiment
         item.severity, item.topic = reading.severity or "", reading.topic
+        item.p0_probability = reading.p0_probability
     give_out(item, board, playbook, at)
 
 
@@ -52,12 +53,18 @@ def read_follow_up(
     if reading.category != Category.BUG or not reading.severity or not reading.trusted:
         return
     if item.category == Category.BUG:
-        is_worse = not item.severity or reading.severity < item.severity
+        is_worse = not item.severity or _graveness(reading) < _graveness(item)
     else:
         is_worse = bool(reading.evidence)
     if is_worse:
         item.category, item.severity = Category.BUG, reading.severity
+        item.p0_probability = reading.p0_probability
         give_out(item, board, playbook, at, is_answered=is_answered)
+
+
+def _graveness(said: Item | Reading) -> tuple[str, bool]:
+    """What sorts by how bad it is, the worst first: a sure P0 before one by precaution."""
+    return said.severity or "", said.p0_probability is not None
 
 
 def give_out(

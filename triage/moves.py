@@ -150,7 +150,7 @@ def correct(item: Item, by: User, **values: str) -> None:
         )
         for name, (_, new) in changes.items():
             setattr(item, name, new)
-        item.corrected = True
+        item.corrected, item.p0_probability = True, None
         clocks.meet(board, [ClockKind.ACKNOWLEDGE], now)
         if item.is_open:
             give_out(item, board, playbook.current(), now, is_acknowledged=True)
@@ -191,5 +191,5 @@ def _save(
 
 MOVED_FIELDS = (
     "state closed_as closed_at urgency responder taken_by "
-    "category sentiment severity topic corrected"
+    "category sentiment severity p0_probability topic corrected"
 ).split()

@@ -34,7 +34,7 @@ LEASE = timedelta(seconds=60)
 READING_TEXT_LIMIT = 20_000  # characters that the classifier is given of one message
 
 ITEM_FIELDS = (
-    "category also sentiment severity topic language confidence trusted responder "
+    "category also sentiment severity p0_probability topic language confidence trusted responder "
     "state closed_as closed_at urgency playbook triage_due_at"
 ).split()
 READING_COLUMNS = (

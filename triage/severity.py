@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RAISED = {Severity.P2: Severity.P1, Severity.P1: Severity.P0}
 """What many reports make of a severity; a P3 stays what it is, however many see it."""
 GRAVE_ENOUGH = 0.05  # probability of P0 from which evidence of P0 makes a P0, else a P1
+EVEN = 0.5  # probability below which a P0 is likelier none
 AS_GOOD_AS_SAID = 0.8  # cosine with an example from which it counts as evidence
 _SENTENCE = re.compile(r"[^.!?\n;]+[.!?;]*")
 _NO = r"\b(?:no|not|never|nothing|none|without|nobody|neither|nor|hardly|\w+n't|isnt|didnt|wasnt)\b"
@@ -32,6 +33,18 @@ _IMAGINED = re.compile(
     r"(?:feature|option|way) to)\b"
 )
 _ENDED = re.compile(r"^\W*(?:\w+\W+){0,3}(?:is|was|are|were)\W+(?:not|n't)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """How bad a bug is, and why.
+
+    `p0_probability`: 0 to 1, of a P0 by precaution, that likelier is none; None of any other.
+    """
+
+    severity: str
+    p0_probability: float | None
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +98,12 @@ def _like_examples(text: str, likest: "Mapping[str, Like]") -> Iterator[tuple[Se
 
 def decide(
     scores: Mapping[str, float], evidence: Evidence, p0_threshold: float, bug: float = 1.0
-) -> tuple[str, list[str]]:
+) -> Grade:
     """Severity of a bug and the reasons for it.
 
     `scores`: the model's probability of each severity if it is a bug, `bug` that it is one. Where
     their product is at `p0_threshold` or above, P0 wins even where it is not the likeliest,
-    because a missed P0 costs more than a false one.
+    because a missed P0 costs more than a false one; below even odds it is doubted.
     """
     severity = _by_model(scores, p0_threshold, bug)
     reasons = [f"severity {severity} by its words ({scores[severity]:.0%})"]
@@ -99,9 +112,13 @@ def decide(
         reasons.append(f"\u201c{evidence.denied[0]}\u201d is denied or imagined: no P0")
     for raised, phrase in evidence.found:
         reasons.append(f"\u201c{phrase}\u201d is evidence of {raised}")
-        is_doubted = raised == Severity.P0 and scores[Severity.P0] < GRAVE_ENOUGH
-        severity = min(severity, Severity.P1 if is_doubted else raised)
-    return severity, reasons
+        is_unlikely = raised == Severity.P0 and scores[Severity.P0] < GRAVE_ENOUGH
+        severity = min(severity, Severity.P1 if is_unlikely else raised)
+    probability = bug * scores[Severity.P0]
+    if severity != Severity.P0 or evidence.is_grave or probability >= EVEN:
+        return Grade(severity, None, tuple(reasons))
+    reasons.append(f"P0 by precaution ({probability:.0%}): a person should say whether it is one")
+    return Grade(severity, round(probability, 3), tuple(reasons))
 
 
 def raised_by_reports(severity: str, people: int, rule: "ClusterRule | None") -> tuple[str, str]:

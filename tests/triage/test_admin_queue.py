@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from feedback.models import Item, Source
 from tests.make import make_item
+from triage import moves
 from triage.playbook import store
 
 pytestmark = pytest.mark.django_db
@@ -127,6 +128,15 @@ def test_mine_has_what_my_teams_answer_alone_or_beside_another(client: Client) -
         "with <strong>qa</strong>"
         in client.get(reverse("admin:feedback_item_change", args=[beside.pk])).content.decode()
     )
+
+
+def test_a_p0_by_precaution_is_marked_until_a_person_says_that_it_is_one(
+    admin_client: Client, admin_user: User
+) -> None:
+    item = make_item(category="bug", severity="P0", p0_probability=0.314)
+    assert "P0 by precaution, 31%" in admin_client.get(reverse(QUEUE)).content.decode()
+    moves.correct(item, admin_user)
+    assert "P0 by precaution" not in admin_client.get(reverse(QUEUE)).content.decode()
 
 
 def test_the_tabs_narrow_the_queue(admin_client: Client) -> None:

@@ -100,6 +100,20 @@ def test_a_follow_up_raises_an_item_but_never_lowers_it(source):
     assert (item.category, item.severity, item.sentiment) == ("bug", "P0", "positive")
 
 
+def test_a_p0_by_precaution_is_doubted_until_its_author_says_what_happened(source):
+    take_in(source, make_post("1", text="The board has been loading for 15 minutes, I am out."))
+    item = Item.objects.get()
+    scores = item.reading.scores
+    assert item.severity == "P0"
+    probability = scores["category"]["bug"] * scores["severity"]["P0"]
+    assert item.p0_probability == pytest.approx(probability, abs=0.001)
+    assert probability < 0.5
+    assert "by precaution" in " ".join(item.reading.why)
+    take_in(source, make_post("2", parent_id="1", text=LOST))
+    item.refresh_from_db()
+    assert (item.severity, item.p0_probability) == ("P0", None)
+
+
 def test_what_a_person_corrected_stays_when_the_author_edits(source, staff):
     take_in(source, make_post("1", text=PRAISE))
     moves.correct(Item.objects.get(), staff, category="question", topic="product")

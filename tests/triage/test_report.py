@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from feedback.models import Item, Message, Person, Source
 from tests.make import LAUNCH, make_item, make_source
-from triage import playbook, report
+from triage import moves, playbook, report
 from triage.models import Clock
 
 pytestmark = pytest.mark.django_db
@@ -140,6 +140,19 @@ def test_a_grave_bug_of_last_week_is_still_open_today():
     found = made()
     assert (found.open_p0, found.open_bugs["P0"]) == (1, 1)
     assert "1 P0 bug is open" in report.summary(found)
+
+
+def test_a_p0_by_precaution_is_told_apart_until_a_person_has_said():
+    make_item(severity="P0")
+    perhaps = [make_item(severity="P0", p0_probability=0.3) for _ in range(2)]
+    found = made()
+    assert (found.open_p0, found.sure_p0, found.doubted_p0) == (3, 1, 2)
+    assert "1 P0 bug is open; 2 bugs may be." in report.summary(found)
+
+    boss = User.objects.create_user("boss")
+    moves.correct(perhaps[0], boss)
+    moves.correct(perhaps[1], boss, severity="P1")
+    assert (made().sure_p0, made().doubted_p0) == (2, 0)
 
 
 # Promises
@@ -352,8 +365,8 @@ def test_json_has_every_figure_under_its_name():
         "summary", "meets_goal", "begin", "end", "items", "people", "spam", "unread",
         "by_channel", "by_category", "channel_by_category", "feedback", "sentiment",
         "positive", "neutral", "negative", "positive_of_opinions", "before",
-        "before_feedback", "goal", "is_small", "bugs", "open_bugs", "clocks", "waiting",
-        "waiting_count", "themes", "praise", "criticism", "has_sample",
+        "before_feedback", "goal", "is_small", "bugs", "open_bugs", "doubted_p0",
+        "clocks", "waiting", "waiting_count", "themes", "praise", "criticism", "has_sample",
     }  # fmt: skip
     assert found["bugs"]["P0"] == {"new": 1}
     begin, end = (datetime.fromisoformat(found[name]) for name in ("begin", "end"))

@@ -23,9 +23,9 @@ CALM = {"P0": 0.1, "P1": 0.2, "P2": 0.6, "P3": 0.1}
 )
 def test_what_happened_is_evidence_of_a_p0(text):
     assert evidence(text, shipped()).is_grave
-    severity, why = decide(CALM, evidence(text, shipped()), 0.5)
-    assert severity == "P0"
-    assert "is evidence of P0" in " ".join(why)
+    grade = decide(CALM, evidence(text, shipped()), 0.5)
+    assert (grade.severity, grade.p0_probability) == ("P0", None)
+    assert "is evidence of P0" in " ".join(grade.reasons)
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,28 @@ def test_what_is_denied_or_imagined_is_none(text):
 
 def test_a_p0_by_the_model_that_the_text_denies_is_lowered():
     text = "Luckily no data was lost, but the export is odd."
-    severity, why = decide(
-        {"P0": 0.7, "P1": 0.1, "P2": 0.2, "P3": 0.0}, evidence(text, shipped()), 0.5
-    )
-    assert severity == "P2"
-    assert "denied or imagined" in " ".join(why)
+    scores = {"P0": 0.7, "P1": 0.1, "P2": 0.2, "P3": 0.0}
+    grade = decide(scores, evidence(text, shipped()), 0.5)
+    assert (grade.severity, grade.p0_probability) == ("P2", None)
+    assert "denied or imagined" in " ".join(grade.reasons)
 
 
 def test_evidence_that_the_model_does_not_believe_at_all_makes_a_p1():
     unlikely = {"P0": 0.01, "P1": 0.09, "P2": 0.8, "P3": 0.1}
-    assert decide(unlikely, evidence("I lost my data", shipped()), 0.5)[0] == "P1"
+    assert decide(unlikely, evidence("I lost my data", shipped()), 0.5).severity == "P1"
 
 
-def test_a_probable_p0_wins_though_it_is_not_the_likeliest():
+def test_a_probable_p0_wins_by_precaution_though_it_is_not_the_likeliest():
     probable = {"P0": 0.4, "P1": 0.5, "P2": 0.1, "P3": 0.0}
-    assert decide(probable, evidence("", shipped()), 0.35)[0] == "P0"
+    grade = decide(probable, evidence("", shipped()), 0.35)
+    assert (grade.severity, grade.p0_probability) == ("P0", 0.4)
+    assert "by precaution" in grade.reasons[-1]
+
+
+@pytest.mark.parametrize(("bug", "probability"), [(1.0, None), (0.7, 0.42)])
+def test_a_p0_that_is_likelier_none_is_one_by_precaution(bug, probability):
+    likely = {"P0": 0.6, "P1": 0.3, "P2": 0.1, "P3": 0.0}
+    assert decide(likely, evidence("", shipped()), 0.35, bug).p0_probability == probability
 
 
 def test_words_inside_others_are_no_evidence():
@@ -79,7 +86,7 @@ CORRUPTION = {"P0": Like("Database corruption", 0.9)}
 def test_what_is_as_good_as_an_example_of_the_playbook_is_evidence():
     found = evidence("The tables in the database are garbled", shipped(), CORRUPTION)
     assert found.is_grave
-    assert "database corruption" in " ".join(decide(CALM, found, 0.5)[1])
+    assert "database corruption" in " ".join(decide(CALM, found, 0.5).reasons)
 
 
 @pytest.mark.parametrize(

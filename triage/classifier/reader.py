@@ -50,14 +50,16 @@ class Reading:
     """What the classifier made of one text.
 
     `confidence` is the calibrated probability of `category`, 0 to 1; `severity` is None unless
-    the category is bug, `grade` is what it would be then; `evidence` has the phrases that speak
-    for a severity; `embedding` has 384 numbers and unit length.
+    the category is bug, `grade` is what it would be then; `p0_probability` is None unless it is a
+    P0 by precaution alone; `evidence` has the phrases that speak for a severity; `embedding` has
+    384 numbers and unit length.
     """
 
     category: str
     also: tuple[str, ...]
     sentiment: str
     severity: str | None
+    p0_probability: float | None
     grade: str
     topic: str
     language: str
@@ -201,7 +203,7 @@ class Reader:
         bug, threshold = by_category["bug"], self.card["p0_threshold"]
         is_grave = evidence.is_grave or bug * by_severity["P0"] >= threshold
         category = self._category(by_category, is_grave) if has_words else "other"
-        grade, reasons = severity.decide(by_severity, evidence, threshold, bug)
+        grade = severity.decide(by_severity, evidence, threshold, bug)
         is_bug = category == "bug"
         topic, topic_reason = subjects.steer(words, _named(TOPICS, row["topic"]), playbook, likest)
         tongue = language.detect(words)
@@ -212,15 +214,16 @@ class Reader:
             category=category,
             also=also,
             sentiment=_best(_named(SENTIMENTS, row["sentiment"])),
-            severity=grade if is_bug else None,
-            grade=grade,
+            severity=grade.severity if is_bug else None,
+            p0_probability=grade.p0_probability if is_bug else None,
+            grade=grade.severity,
             topic=topic,
             language=tongue,
             confidence=confidence if has_words else min(confidence, 0.2),
             trusted=has_words and tongue == "en" and confidence >= TRUSTED,
             why=(
                 *(carried if has_words else (NO_WORDS,)),
-                *(reasons if is_bug else ()),
+                *(grade.reasons if is_bug else ()),
                 *topic_reason,
             ),
             evidence=tuple(phrase for _, phrase in evidence.found),

@@ -48,6 +48,7 @@ def make(begin: datetime, end: datetime, rules: Playbook) -> Report:
     items = _period(begin, end).exclude(state=State.SPAM)
     running = Clock.objects.running().filter(kind=ClockKind.RESPOND, started_at__lt=end)
     waiting = running.filter(item__state__in=[State.NEW, State.OPEN])
+    open_bugs, doubted_p0 = _open_bugs(end)
     return Report(
         begin=begin,
         end=end,
@@ -69,7 +70,8 @@ def make(begin: datetime, end: datetime, rules: Playbook) -> Report:
         goal=rules.report.positive_goal,
         is_small=feedback < rules.report.small_sample,
         bugs=_bugs(said),
-        open_bugs=_open_bugs(end),
+        open_bugs=open_bugs,
+        doubted_p0=doubted_p0,
         clocks=_clocks(begin, end),
         waiting=_waiting(waiting),
         waiting_count=waiting.count(),
@@ -129,12 +131,16 @@ def _bugs(cells: Iterable[Cell]) -> dict[str, dict[str, int]]:
     return {severity: dict(sorted(states.items())) for severity, states in bugs.items()}
 
 
-def _open_bugs(end: datetime) -> dict[str, int]:
-    """Bugs that are open, by severity: a grave one of last week is still open today."""
+def _open_bugs(end: datetime) -> tuple[dict[str, int], int]:
+    """Open bugs by severity, and how many of them are a P0 by precaution alone.
+
+    A grave one of last week is still open today.
+    """
     bugs = Item.objects.filter(category=Category.BUG, state__in=OPEN_STATES, created_at__lt=end)
-    rows = bugs.order_by().values_list("severity").annotate(count=Count("pk"))
-    found = {severity or NO_SEVERITY: count for severity, count in rows}
-    return dict.fromkeys(Severity.values, 0) | found
+    by_severity = bugs.order_by().values("severity")
+    rows = list(by_severity.annotate(count=Count("pk"), doubted=Count("p0_probability")))
+    found = {row["severity"] or NO_SEVERITY: row["count"] for row in rows}
+    return dict.fromkeys(Severity.values, 0) | found, sum(row["doubted"] for row in rows)
 
 
 def _clocks(begin: datetime, end: datetime) -> tuple[Kept, ...]:

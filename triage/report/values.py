@@ -70,7 +70,8 @@ class Report:
     `positive_of_opinions`: the positive share where neutral items are left out.
     `before`, `before_feedback`: share and size of the period of the same length before.
     `bugs`: severity to state to count, of the period's items; `open_bugs`: severity to count, of
-    all that are open at its end, whenever they came. `waiting`: those who wait longest, whenever
+    all that are open at its end, whenever they came, `doubted_p0` of these P0 by precaution, which
+    no person has confirmed. `waiting`: those who wait longest, whenever
     they came, of `waiting_count`. `themes`: what people talk about, the
     largest first, of the newest feedback in English. Severity "none" is a bug without one.
     """
@@ -96,6 +97,7 @@ class Report:
     is_small: bool
     bugs: Mapping[str, Mapping[str, int]]
     open_bugs: Mapping[str, int]
+    doubted_p0: int
     clocks: tuple[Kept, ...]
     waiting: tuple[Waiting, ...]
     waiting_count: int
@@ -113,3 +115,8 @@ class Report:
     def open_p0(self) -> int:
         """P0 bugs that are open at the period's end."""
         return self.open_bugs.get(Severity.P0, 0)
+
+    @property
+    def sure_p0(self) -> int:
+        """Those of them that are no mere precaution."""
+        return self.open_p0 - self.doubted_p0

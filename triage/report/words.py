@@ -21,7 +21,7 @@ _DAY = 86_400  # seconds
 def summary(report: Report) -> str:
     """The report in a few short sentences."""
     span = spoken(report.end - report.begin)
-    bugs = f"{_count(report.open_p0, 'P0 bug is', 'P0 bugs are')} open."
+    bugs = f"{_count(report.sure_p0, 'P0 bug is', 'P0 bugs are')} open{_perhaps(report)}."
     if not report.items:
         return f"Nobody wrote in the last {span}. {bugs}"
     who = _count(report.people, "person wrote", "people wrote") if report.people else "People wrote"
@@ -55,6 +55,10 @@ def _mostly(report: Report) -> str:
     named = (SPOKEN[Category(name)] for name in report.by_category if name in SPOKEN)
     common = next(named, "")
     return f", most often {common}" if common else ""
+
+
+def _perhaps(report: Report) -> str:
+    return f"; {_count(report.doubted_p0, 'bug', 'bugs')} may be" if report.doubted_p0 else ""
 
 
 def _verdict(report: Report) -> str:

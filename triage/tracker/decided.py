@@ -22,7 +22,8 @@ DONE = (State.CLOSED, State.SPAM)
 KEPT = (State.NEW, State.OPEN, State.WAITING, *DONE)  # a snoozed item has no time to wake at
 EVENTS = {State.CLOSED: "closed", State.SPAM: "marked_spam"}
 FIELDS = (
-    "category also sentiment severity topic responder state closed_as closed_at urgency"
+    "category also sentiment severity p0_probability topic responder state closed_as closed_at "
+    "urgency"
 ).split()
 
 
@@ -59,8 +60,9 @@ def _reading(item: Item, board: list[Clock], row: Mapping[str, Any], rules: Play
     item.topic = _one_of(Topic, row.get("topic")) or item.topic
     if row.get("category"):
         item.severity = _one_of(Severity, row.get("severity"))
+        item.p0_probability = None
     if item.category != Category.BUG:
-        item.severity = ""
+        item.severity, item.p0_probability = "", None
     if isinstance(row.get("also"), list):
         item.also = [one for one in row["also"] if one in Category.values]
     if was != (item.category, item.severity, item.topic):
