@@ -118,6 +118,11 @@ def test_links_and_handles_are_made_alike():
     )
 
 
+def test_a_parent_is_called_as_in_what_the_encoder_learnt_from():
+    text = Text(text="Same.", context="story: parent: a\nparent: b\nparent: c")
+    assert prepared(text)[0] == "story: parent: a reply to: b reply to: c"
+
+
 def test_a_missing_and_a_damaged_model_are_told_apart(tmp_path):
     with pytest.raises(ModelMissing, match=r"model\.json of the classifier is missing"):
         Reader(tmp_path / "nothing")

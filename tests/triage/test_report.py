@@ -147,7 +147,7 @@ def test_a_p0_by_precaution_is_told_apart_until_a_person_has_said():
     perhaps = [make_item(severity="P0", p0_probability=0.3) for _ in range(2)]
     found = made()
     assert (found.open_p0, found.sure_p0, found.doubted_p0) == (3, 1, 2)
-    assert "1 P0 bug is open; 2 bugs may be." in report.summary(found)
+    assert "1 P0 bug is open; 2 bugs may be P0." in report.summary(found)
 
     boss = User.objects.create_user("boss")
     moves.correct(perhaps[0], boss)

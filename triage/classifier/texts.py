@@ -22,6 +22,7 @@ _URL = re.compile(r"https?://\S+|www\.\S+")
 _HANDLE = re.compile(r"(?<![\w@])@\w+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _LONG_RUN = re.compile(r"(\S)\1{9,}")
+_PARENT = re.compile(r"^parent:", re.MULTILINE)
 _EMPTY_FIELD = re.compile(r"^_?No response_?$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -56,7 +57,9 @@ def prepared(text: Text) -> tuple[str, str]:
     title = own_words(text.title[:500])
     if title and not body.casefold().startswith(title.casefold()):
         body = f"{title}\n{body}"
-    return _alike(own_words(text.context[:1_000])), _alike(body)
+    # Most of what the encoder learnt from calls a parent so.
+    context = _PARENT.sub("reply to:", text.context[:1_000])
+    return _alike(own_words(context)), _alike(body)
 
 
 def _alike(text: str) -> str:

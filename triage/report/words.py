@@ -58,7 +58,7 @@ def _mostly(report: Report) -> str:
 
 
 def _perhaps(report: Report) -> str:
-    return f"; {_count(report.doubted_p0, 'bug', 'bugs')} may be" if report.doubted_p0 else ""
+    return f"; {_count(report.doubted_p0, 'bug', 'bugs')} may be P0" if report.doubted_p0 else ""
 
 
 def _verdict(report: Report) -> str:
