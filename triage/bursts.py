@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from feedback.models import Item
-from feedback.vocabulary import Category, Channel, State
+from feedback.vocabulary import Category, Channel, Severity, State
 from triage.playbook import Playbook
 from triage.playbook.schema import ClusterRule
 from triage.severity import raised_by_reports
@@ -45,9 +45,12 @@ def raised(fresh: Sequence[Fresh], rules: Playbook) -> "dict[int, Read]":
     found = {}
     for key, people in reporters(bugs, list(new), rule).items():
         reading = new[key].reading
-        severity, reason = raised_by_reports(reading.severity or "", people, rule)
+        # Many who say the same make a P0 by precaution a sure one, as they make one of a P1.
+        was = Severity.P1 if reading.p0_probability is not None else reading.severity or ""
+        severity, reason = raised_by_reports(was, people, rule)
         if reason:
-            found[key] = replace(reading, severity=severity, why=(*reading.why, reason))
+            why = (*reading.why, reason)
+            found[key] = replace(reading, severity=severity, p0_probability=None, why=why)
     return found
 
 

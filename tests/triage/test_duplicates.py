@@ -272,14 +272,20 @@ OTHERS = (
 )
 
 
-def fresh(texts: tuple[str, ...] = SAME_BUG, severity: str = "P2", **values) -> list[bursts.Fresh]:
+def fresh(
+    texts: tuple[str, ...] = SAME_BUG,
+    severity: str = "P2",
+    p0_probability: float | None = None,
+    **values,
+) -> list[bursts.Fresh]:
     """New items of different people, read as bugs of one severity."""
+    as_bug = {"category": "bug", "severity": severity, "p0_probability": p0_probability}
     read = get_reader().read([Text(text=text) for text in texts])
     return [
         bursts.Fresh(
             make_item(text=text, **values),
             text,
-            replace(one, category="bug", severity=severity, why=("its words",)),
+            replace(one, why=("its words",), **as_bug),
         )
         for text, one in zip(texts, read, strict=True)
     ]
@@ -317,6 +323,15 @@ def test_a_flood_in_one_batch_raises_all_of_it():
     assert {pk: reading.severity for pk, reading in raised.items()} == {
         one.item.pk: "P0" for one in flood
     }
+
+
+@pytest.mark.django_db
+def test_a_flood_makes_a_p0_by_precaution_a_sure_one():
+    flood = fresh(severity="P0", p0_probability=0.3)
+    for reading in bursts.raised(flood, rules()).values():
+        assert (reading.severity, reading.p0_probability) == ("P0", None)
+        assert "5 people report the same" in reading.why[-1]
+    assert len(bursts.raised(flood, rules())) == len(flood)
 
 
 @pytest.mark.django_db
