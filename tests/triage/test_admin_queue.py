@@ -63,13 +63,16 @@ def test_the_queries_do_not_grow_with_the_rows(admin_client: Client) -> None:
     assert few <= QUERIES
 
 
-def test_a_poll_that_has_seen_it_all_gets_nothing(admin_client: Client) -> None:
-    item = make_item()
+@pytest.mark.parametrize("change", [{"state": "open"}, {"p0_probability": None}])
+def test_a_poll_that_has_seen_it_all_gets_nothing(
+    admin_client: Client, change: dict[str, str | None]
+) -> None:
+    item = make_item(category="bug", severity="P0", p0_probability=0.3)
     page = admin_client.get(reverse(QUEUE))
     seen = page.context["page"].seen
     rows = {"rows": "1", "seen": seen}
     assert admin_client.get(reverse(QUEUE), rows).status_code == 204
-    Item.objects.filter(pk=item.pk).update(state="open")
+    Item.objects.filter(pk=item.pk).update(**change)
     answer = admin_client.get(reverse(QUEUE), rows)
     assert answer.status_code == 200
     assert "<html" not in answer.content.decode()

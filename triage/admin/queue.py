@@ -34,6 +34,10 @@ FILTERS: dict[str, type] = {
 }
 KEY = re.compile(r"(-?[0-9]{1,19}|0\.[0-9]{1,9}|1\.0)_([0-9]{1,18})")
 KEPT = ("tab", "q", *FILTERS)
+SHOWN = (  # what a row says that may change
+    "pk urgency state category trusted corrected severity p0_probability sentiment responder "
+    "taken_by_id"
+).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +270,6 @@ def _url(asked: QueryDict, **changes: str) -> str:
 
 def _seen(rows: Sequence[Item], tabs: Sequence[Tab]) -> str:
     """A short name for what the page shows; it changes when any of it does."""
-    facts = [
-        (r.pk, r.urgency, r.state, r.category, r.severity, r.sentiment, r.responder, r.taken_by_id)
-        for r in rows
-    ]
+    facts = [[getattr(row, name) for name in SHOWN] for row in rows]
     counts = [tab.count for tab in tabs]
     return hashlib.sha256(repr((facts, counts)).encode()).hexdigest()[:16]
