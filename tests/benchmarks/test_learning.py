@@ -24,6 +24,6 @@ def test_many_corrections_are_learnt_in_under_a_minute() -> None:
         f"(target: at most {AT_MOST_S:.0f} s); {learnt.reason}"
     )
     assert learnt.version.corrections == MANY
-    assert learnt.version.is_active
+    assert learnt.version.is_in_force()
     assert "torch" not in sys.modules
     assert spent <= AT_MOST_S
