@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from feedback.language import detect
-from triage.classifier import ModelDamaged, ModelMissing, Text, get_reader
-from triage.classifier.reader import NO_WORDS, SHIPPED, Reader
+from triage.classifier import ModelDamaged, ModelMissing, Text, get_reader, reader
+from triage.classifier.labels import HEADS
+from triage.classifier.reader import NO_WORDS, SHIPPED, Reader, multiplies_int8
 from triage.classifier.texts import own_words, prepared
 from triage.playbook import shipped
 
@@ -153,3 +154,28 @@ def test_what_may_be_a_p0_says_why_it_is_taken_as_a_bug():
     assert (likeliest, reading.category, reading.severity) == ("question", "bug", "P0")
     assert reading.why[0].startswith("reads as question")
     assert reading.why[0].endswith("taken as bug, for it may be a P0")
+
+
+@pytest.mark.parametrize(
+    ("words", "has"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni amx_bf16", True),
+        ("Features\t: fp asimd asimddp", True),
+        ("flags\t\t: fpu avx2", False),
+    ],
+)
+def test_a_processor_says_whether_it_multiplies_int8(words, has, tmp_path):
+    path = tmp_path / "cpuinfo"
+    path.write_text(words)
+    assert multiplies_int8(path) is has
+
+
+def test_a_reading_is_nearly_the_same_on_every_processor(monkeypatch):
+    texts = [Text(text=text) for text in ("I lost all my data!", "Love it.", "How do I log in?")]
+    found = []
+    for has in (True, False):
+        monkeypatch.setattr(reader, "multiplies_int8", lambda has=has: has)
+        found.append(Reader(SHIPPED).outputs(texts))
+    for head in HEADS:
+        assert np.abs(found[0][head] - found[1][head]).max() < 0.05
+        assert (found[0][head] != found[1][head]).any()

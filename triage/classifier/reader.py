@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -30,6 +33,9 @@ STEP = 8  # texts are padded to a multiple of this, by their own length alone
 BATCH_TOKENS = 768
 OUTPUTS = ("category", "sentiment", "severity", "topic", "also", "embedding")
 NO_WORDS = "there are hardly any words in it"
+# An attribute of each matrix product in `model.onnx`: 1 computes in float32, 4 in int8.
+PRECISION = b"accuracy_level\x18%c"
+INT8_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})  # instructions of processors
 TRUSTED = 0.5  # confidence below which a person should look
 
 
@@ -314,6 +320,30 @@ def tokenizer_of(path: Path) -> Any:
     return PreTrainedTokenizerFast(tokenizer_file=str(path), **names)
 
 
+def multiplies_int8(described: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor has instructions for products of int8."""
+    try:
+        words = described.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return platform.machine() == "arm64"  # macOS: every one of Apple's has them
+    return not INT8_PRODUCTS.isdisjoint(words)
+
+
+@contextmanager
+def _for_this_processor(path: Path) -> Iterator[str]:
+    """The model's file, or a passing copy that computes in int8 where that is faster.
+
+    A third faster with such instructions; without them it would be far slower.
+    """
+    if not multiplies_int8():
+        yield str(path)
+        return
+    with NamedTemporaryFile(suffix=".onnx") as copy:  # given as bytes, it would be kept in memory
+        copy.write(path.read_bytes().replace(PRECISION % 1, PRECISION % 4))
+        copy.flush()
+        yield copy.name
+
+
 def _session(path: Path) -> Any:
     import onnxruntime
 
@@ -321,6 +351,7 @@ def _session(path: Path) -> Any:
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with _for_this_processor(path) as model:
+            return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - what ONNX Runtime raises has no common name
         raise ModelDamaged(f"The classifier cannot be loaded: {str(error)[:200]}") from None

@@ -1,9 +1,9 @@
 """From a trained network to the shipped files: ONNX with int8 weights, tokenizer, card of labels.
 
 Matrices are quantised in blocks of 32 to int8 (`MatMulNBits`) and widened inside ONNX Runtime's
-kernel; activations stay float32. The usual dynamic quantisation takes one scale for a whole batch,
-so that a reading would depend on what else was in the batch; and it is less exact. int8 activations
-(accuracy level 4) were no faster, even where the processor has instructions for them.
+kernel; activations stay float32, or are quantised block by block where the processor multiplies
+int8 (the reader chooses). The usual dynamic quantisation takes one scale for a whole batch, so that
+a reading would depend on what else was in the batch; and it is less exact.
 Word embeddings are int8 rows with a scale each.
 """
 
