@@ -21,6 +21,7 @@ WINDOW = 20_000  # newest examples that are compared by meaning
 NEAREST = 40  # of which the words are compared too
 READ_AT_ONCE = 2_000
 CLEAR = 2.0  # how many times likelier than the next issue one must be to be sure
+FOUNDED = 0.5  # share of `unsure` that what an issue began with must come to
 OFFERED = 3  # issues that a person may choose among
 LIVE = (TrackedState.FILING, TrackedState.OPEN, TrackedState.CLOSED)
 
@@ -68,13 +69,13 @@ class Nothing:
 def verdict(found: Sequence[Candidate], sure: float, unsure: float) -> Same | Perhaps | Nothing:
     """What the candidates come to, likeliest first.
 
-    Who is like a report that a score joined must come into question by what the issue began with
-    too: or one wrong join draws everybody after it who says the same.
+    Who is like a report that a score joined must be somewhat like what the issue began with too: or
+    one wrong join draws everybody after it who says the same.
     """
     if not found or found[0].score < unsure:
         return Nothing()
     best, second = found[0], found[1].score if len(found) > 1 else 0.0
-    if best.score >= sure and best.founded >= unsure and best.score >= CLEAR * second:
+    if best.score >= sure and best.founded >= FOUNDED * unsure and best.score >= CLEAR * second:
         return Same(best)
     return Perhaps(tuple(one for one in found[:OFFERED] if one.score >= unsure))
 
