@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from triage.classifier.labels import CATEGORIES, HEADS, SEVERITIES
+from triage.classifier.labels import CATEGORIES, HEADS
 from triage.classifier.training.data import Example
 
 SMOOTHING = 0.05
 WEIGHTS = {"category": 1.0, "also": 0.3, "sentiment": 1.0, "severity": 0.6, "topic": 0.4}
 BALANCE = 0.5
 BUG = CATEGORIES.index("bug")
-NO_P0 = frozenset(range(len(SEVERITIES))) - {SEVERITIES.index("P0")}
 NEVER = -1e4  # a logit
 
 Tensors = dict[str, torch.Tensor]
@@ -62,19 +61,13 @@ def targets_of(batch: Sequence[Example], balance: Balance, device: torch.device)
 
 
 def labels_of(example: Example, head: str) -> frozenset[int]:
-    """The classes that are right; none if the example has no label for this head.
-
-    What is no bug has no severity, but one thing is sure of it: it is no P0, though it sounds so.
-    """
+    """The classes that are right; none if the example has no label for this head."""
     if head == "category":
         return example.categories
     if head == "also":
         return example.also or frozenset()
     label = getattr(example, head)
-    if label >= 0:
-        return frozenset({label})
-    is_no_bug = example.categories and BUG not in example.categories
-    return NO_P0 if head == "severity" and is_no_bug else frozenset()
+    return frozenset({label}) if label >= 0 else frozenset()
 
 
 def balance_of(examples: Sequence[Example]) -> Balance:
