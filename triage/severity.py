@@ -117,7 +117,7 @@ def decide(
     probability = bug * scores[Severity.P0]
     if severity != Severity.P0 or evidence.is_grave or probability >= EVEN:
         return Grade(severity, None, tuple(reasons))
-    reasons.append(f"P0 by precaution ({probability:.0%}): a person should say whether it is one")
+    reasons.append(f"P0 by precaution: {probability:.0%} likely")
     return Grade(severity, round(probability, 3), tuple(reasons))
 
 
